@@ -1,0 +1,4 @@
+def test_import() -> None:
+    import trimif
+
+    assert trimif.__doc__

@@ -1,0 +1,1 @@
+"""trimif: the MIF API (draft-liu-mif-api-extension-06) for Trio."""

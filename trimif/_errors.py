@@ -1,0 +1,45 @@
+"""The exceptions of trimif. Everything else it raises is Trio's, the standard library's, or an :exc:`OSError`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trimif._model import NotConnectedReason
+
+__all__ = ["ConnectFailed", "MalformedInput", "TooManyRequests", "TrimifError"]
+
+
+class TrimifError(Exception):
+    """Base class of the exceptions that only trimif raises."""
+
+
+class TooManyRequests(TrimifError):
+    """A subscriber posted a request beyond the bound on its outstanding ones.
+
+    Receive some answers, or stop requests that are no longer wanted, then post again.
+    """
+
+
+class MalformedInput(TrimifError, ValueError):
+    """Octets or text from outside (network, kernel, lease file) that do not follow their format.
+
+    The one exception that a parser of trimif raises, whatever it is fed. It is counted and logged at debug
+    level, never fatal, and nothing of the malformed input is applied.
+    """
+
+
+class ConnectFailed(TrimifError, OSError):
+    """A connect through a provisioning domain failed: the errno, and what it means.
+
+    Args:
+        errno: the operating system's error number, for example :data:`errno.ECONNREFUSED`.
+        reason: the same as `NotConnected.reason` says it.
+        text: one sentence for people, naming the domain and the peer.
+    """
+
+    reason: NotConnectedReason
+
+    def __init__(self, errno: int, reason: NotConnectedReason, text: str) -> None:
+        super().__init__(errno, text)
+        self.reason = reason

@@ -1,0 +1,416 @@
+"""The messages of the MIF API: requests to it, announcements from it (draft 3.5, figure 2).
+
+All are values: frozen, comparable, with a readable ``repr``; they hold ids and data, no live objects
+(`Connected.stream` apart), so they can be logged, replayed and sent over a socket. An ill-formed value raises
+where the message is built, and the error names the value. Additions to the draft are marked *(trimif)*.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from attrs import field, frozen
+from attrs.validators import instance_of
+
+from trimif._model import (
+    DomainId,
+    ElementType,
+    Family,
+    Information,
+    InterfaceDetails,
+    InterfaceId,
+    IPAddress,
+    NotConnectedReason,
+    Origin,
+    TranslationOutcome,
+)
+
+if TYPE_CHECKING:
+    from attrs import Attribute
+    from trio import SocketStream
+
+T = TypeVar("T")
+
+NAME_OCTETS = 253  # RFC 1035, 2.3.4, less the root label
+LABEL_OCTETS = 63
+
+
+def _address(value: IPAddress | str) -> IPAddress:
+    try:
+        return ip_address(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not an IPv4 or IPv6 address, for example '198.51.100.7'") from None
+
+
+def _check_port(_instance: object, _attribute: Attribute[int], value: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
+        raise ValueError(f"{value!r} is not a TCP port: an integer from 1 to 65535")
+
+
+def _check_identifier(_instance: object, attribute: Attribute[Hashable], value: Hashable) -> None:
+    try:
+        hash(value)
+    except TypeError:
+        raise TypeError(f"{attribute.name} {value!r} is not hashable: use a number or a string") from None
+
+
+def _check_name(_instance: object, _attribute: Attribute[str], value: str) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"name {value!r} is not a string")
+    reason = _name_fault(value)
+    if reason is not None:
+        raise ValueError(f"{value!r} is not the name of a network node: {reason}; right would be 'www.example.org'")
+
+
+def _name_fault(name: str) -> str | None:
+    stripped = name.removesuffix(".")
+    if not stripped:
+        return "it is empty"
+    if any(character.isspace() or not character.isprintable() for character in stripped):
+        return "it has white space or control characters"
+    if any(not label for label in stripped.split(".")):
+        return "it has an empty label"
+    try:
+        octets = stripped.encode("utf-8")
+    except UnicodeEncodeError:
+        return "it is not valid Unicode text"
+    if stripped.isascii() and any(len(label) > LABEL_OCTETS for label in octets.split(b".")):
+        return f"a label is longer than {LABEL_OCTETS} octets"
+    return f"it is longer than {NAME_OCTETS} octets" if len(octets) > NAME_OCTETS else None
+
+
+# ---------------------------------------------------------------- from the subscriber
+
+
+@frozen
+class AnnounceInterfaces:
+    """Asks for an `InterfaceAnnouncement` of each interface, then on every change (draft 3.5.1)."""
+
+
+@frozen
+class StopAnnouncingInterfaces:
+    """Asks for no more of them (draft 3.5.2). What was told is forgotten."""
+
+
+@frozen
+class AnnounceProvisioningDomain:
+    """Asks for a `ProvisioningDomainAnnouncement` of each domain of an interface, then on change (draft 3.5.5)."""
+
+    interface: InterfaceId = field(validator=instance_of(InterfaceId))
+
+
+@frozen
+class StopAnnouncingProvisioningDomains:
+    """Asks for no more of them (draft 3.5.6)."""
+
+    interface: InterfaceId = field(validator=instance_of(InterfaceId))
+
+
+@frozen
+class AnnounceConfigurationElement:
+    """Asks for a `ConfigurationElementAnnouncement` of each element of a domain, then on change (draft 3.5.9)."""
+
+    domain: DomainId = field(validator=instance_of(DomainId))
+
+
+@frozen
+class StopAnnouncingConfigurationElement:
+    """Asks for no more of them *(trimif; draft-ietf-mif-api-extension-05 has it too)*."""
+
+    domain: DomainId = field(validator=instance_of(DomainId))
+
+
+@frozen
+class AnnounceAddress:
+    """Asks for an `AddressAnnouncement` of each address of a domain, then on change (draft 3.5.12).
+
+    Attributes:
+        lifetimes: announce an address again also when only its lifetimes were extended *(trimif)*.
+    """
+
+    domain: DomainId = field(validator=instance_of(DomainId))
+    lifetimes: bool = field(default=False, validator=instance_of(bool))
+
+
+@frozen
+class StopAnnouncingAddress:
+    """Asks for no more of them *(trimif; draft-ietf-mif-api-extension-05 has it too)*."""
+
+    domain: DomainId = field(validator=instance_of(DomainId))
+
+
+@frozen
+class GetConfigurationData(Generic[T]):
+    """Asks once for data of a configuration element (draft 3.5.15).
+
+    Answered by `ConfigurationData` or `NoConfigurationData`.
+    """
+
+    domain: DomainId = field(validator=instance_of(DomainId))
+    element: ElementType = field(validator=instance_of(ElementType))
+    information: Information[T] = field(validator=instance_of(Information))
+
+
+@frozen
+class TranslateName:
+    """Asks for the addresses of a name as the domain's own name service tells them (draft 3.5.16).
+
+    Answered by a `NameTranslation` for each address as it comes, then one `NameTranslationFinished`.
+
+    Attributes:
+        name: the name of a network node, as text (UTF-8 in the draft).
+        translation_id: the subscriber's own, any hashable value, unique among its outstanding translations.
+    """
+
+    domain: DomainId = field(validator=instance_of(DomainId))
+    name: str = field(validator=_check_name)
+    translation_id: Hashable = field(validator=_check_identifier)
+
+
+@frozen
+class StopTranslatingName:
+    """Ends a translation; nothing more of it is received (draft 3.5.17)."""
+
+    translation_id: Hashable = field(validator=_check_identifier)
+
+
+@frozen
+class ConnectToAddress:
+    """Asks for a TCP connection through a domain, from each valid source address in turn (draft 3.5.19).
+
+    Answered by `Connected` or `NotConnected`.
+
+    Attributes:
+        address: the peer's; text is converted.
+        port: the peer's TCP port *(trimif: the draft has none)*.
+        connection_id: the subscriber's own, any hashable value, unique among its outstanding connects.
+    """
+
+    domain: DomainId = field(validator=instance_of(DomainId))
+    address: IPAddress = field(converter=_address)
+    port: int = field(validator=_check_port)
+    connection_id: Hashable = field(validator=_check_identifier)
+
+
+@frozen
+class ConnectToAddressFromAddress:
+    """The same from one given source address of the domain (draft 3.5.20)."""
+
+    domain: DomainId = field(validator=instance_of(DomainId))
+    source: IPAddress = field(converter=_address)
+    address: IPAddress = field(converter=_address)
+    port: int = field(validator=_check_port)
+    connection_id: Hashable = field(validator=_check_identifier)
+
+
+@frozen
+class StopConnecting:
+    """Ends a connect *(trimif)*; a connection that nobody received is closed."""
+
+    connection_id: Hashable = field(validator=_check_identifier)
+
+
+# ---------------------------------------------------------------- to the subscriber
+
+
+@frozen
+class InterfaceAnnouncement:
+    """There is an interface, or what it is has changed (draft 3.5.3).
+
+    Attributes:
+        name: the display name, ``eth0``; it can change while the id stays.
+    """
+
+    interface: InterfaceId
+    name: str
+    details: InterfaceDetails
+
+
+@frozen
+class NoInterfaceAnnouncement:
+    """An announced interface is gone (draft 3.5.4). Its domains were withdrawn before."""
+
+    interface: InterfaceId
+
+
+@frozen
+class ProvisioningDomainAnnouncement:
+    """There is a provisioning domain on an interface, or what it is has changed (draft 3.5.7).
+
+    Attributes:
+        name: for people, the command line and policies, ``eth0/ipv4``; it follows a rename of the interface.
+        families: the address families that the domain gives.
+        explicit_id: the domain name that identifies an explicit provisioning domain (RFC 8801), else None.
+    """
+
+    interface: InterfaceId
+    domain: DomainId
+    name: str
+    families: frozenset[Family]
+    explicit_id: str | None = None
+
+
+@frozen
+class NoProvisioningDomainAnnouncement:
+    """An announced domain is gone (draft 3.5.8). Its addresses and elements were withdrawn before."""
+
+    interface: InterfaceId
+    domain: DomainId
+
+
+@frozen
+class ConfigurationElementAnnouncement:
+    """A domain has a configuration element, or the element's content has changed (draft 3.5.10).
+
+    Attributes:
+        origin: where it came from.
+        revision: 1 at first, one more each time the content changed; new lifetimes alone are no change.
+    """
+
+    domain: DomainId
+    element: ElementType
+    origin: Origin
+    revision: int = 1
+
+
+@frozen
+class NoConfigurationElementAnnouncement:
+    """An announced element is no longer valid (draft 3.5.11)."""
+
+    domain: DomainId
+    element: ElementType
+
+
+@frozen
+class AddressAnnouncement:
+    """A domain has an address, or its lifetimes have changed (draft 3.5.13).
+
+    Attributes:
+        prefix_length: of the address on its link, in bits.
+        valid_until: the deadline in seconds on Trio's clock, ``math.inf`` for ever.
+        preferred_until: the deadline after which new connections should use another address.
+    """
+
+    domain: DomainId
+    address: IPAddress
+    prefix_length: int
+    valid_until: float = math.inf
+    preferred_until: float = math.inf
+
+
+@frozen
+class NoAddressAnnouncement:
+    """An announced address is no longer valid (draft 3.5.14)."""
+
+    domain: DomainId
+    address: IPAddress
+
+
+@frozen
+class ConfigurationData(Generic[T]):
+    """Answers `GetConfigurationData` (draft 3.5.15)."""
+
+    domain: DomainId
+    element: ElementType
+    information: Information[T]
+    data: T
+
+
+@frozen
+class NoConfigurationData:
+    """Answers `GetConfigurationData` when there is none: the reason is a sentence for people (draft 3.5.15)."""
+
+    domain: DomainId
+    element: ElementType
+    information: Information[Any]
+    reason: str
+
+
+@frozen
+class NameTranslation:
+    """One address of a name that is being translated (draft 3.5.18)."""
+
+    translation_id: Hashable
+    address: IPAddress
+
+
+@frozen
+class NameTranslationFinished:
+    """Ends every translation that was not stopped *(trimif)*."""
+
+    translation_id: Hashable
+    outcome: TranslationOutcome
+
+
+@frozen
+class Connected:
+    """A connect succeeded (draft 3.5.21).
+
+    Attributes:
+        stream: a :class:`trio.SocketStream`, the draft's token for the communications API. It belongs to the
+            receiver of this message, who closes it; trimif never does after.
+    """
+
+    connection_id: Hashable
+    stream: SocketStream = field(eq=False)
+
+
+@frozen
+class NotConnected:
+    """A connect failed (draft 3.5.22; "Connection Failed" of 3.5.20 is the same).
+
+    Attributes:
+        errno: the operating system's error number, 0 where the failure is none of its own.
+        text: a sentence for people.
+    """
+
+    connection_id: Hashable
+    reason: NotConnectedReason
+    errno: int = 0
+    text: str = ""
+
+
+SubscriptionRequest: TypeAlias = (
+    AnnounceInterfaces
+    | StopAnnouncingInterfaces
+    | AnnounceProvisioningDomain
+    | StopAnnouncingProvisioningDomains
+    | AnnounceConfigurationElement
+    | StopAnnouncingConfigurationElement
+    | AnnounceAddress
+    | StopAnnouncingAddress
+)
+Request: TypeAlias = (
+    SubscriptionRequest
+    | GetConfigurationData[Any]
+    | TranslateName
+    | StopTranslatingName
+    | ConnectToAddress
+    | ConnectToAddressFromAddress
+    | StopConnecting
+)
+"""Every message that a subscriber can post."""
+
+News: TypeAlias = (
+    InterfaceAnnouncement | ProvisioningDomainAnnouncement | ConfigurationElementAnnouncement | AddressAnnouncement
+)
+"""An announcement of something that is there."""
+
+Withdrawal: TypeAlias = (
+    NoInterfaceAnnouncement
+    | NoProvisioningDomainAnnouncement
+    | NoConfigurationElementAnnouncement
+    | NoAddressAnnouncement
+)
+"""An announcement that something is gone."""
+
+Answer: TypeAlias = (
+    ConfigurationData[Any] | NoConfigurationData | NameTranslation | NameTranslationFinished | Connected | NotConnected
+)
+"""An answer to a subscriber's own request."""
+
+Announcement: TypeAlias = News | Withdrawal | Answer
+"""Every message that a subscriber can receive."""

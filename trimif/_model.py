@@ -1,0 +1,285 @@
+"""The vocabulary: what interfaces, provisioning domains and their data are made of.
+
+Everything here is a value: frozen, comparable, with a readable ``repr``, free of live objects. Times are deadlines
+in seconds on the clock of the program (:func:`trio.current_time`), ``math.inf`` for ever. Terms are those of
+draft-liu-mif-api-extension-06 (the draft), RFC 7556 and the Linux kernel.
+"""
+
+from __future__ import annotations
+
+import enum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+
+from attrs import field, frozen
+from attrs.validators import instance_of
+
+__all__ = [
+    "DomainId",
+    "DomainView",
+    "ElementType",
+    "Family",
+    "Information",
+    "InterfaceDetails",
+    "InterfaceId",
+    "InterfaceKind",
+    "IPAddress",
+    "IPNetwork",
+    "NotConnectedReason",
+    "Origin",
+    "Route",
+    "SourceAddress",
+    "TranslationOutcome",
+]
+
+IPAddress: TypeAlias = IPv4Address | IPv6Address
+IPNetwork: TypeAlias = IPv4Network | IPv6Network
+
+T = TypeVar("T")
+
+
+@frozen(repr=False)
+class InterfaceId:
+    """Identifies an interface while the process lives; never reused (draft 3.5.3, law 9). Opaque: compare it only."""
+
+    token: str = field(validator=instance_of(str))
+
+    def __repr__(self) -> str:
+        return f"InterfaceId({self.token!r})"
+
+
+@frozen(repr=False)
+class DomainId:
+    """Identifies a provisioning domain while the process lives; never reused (draft 3.5.7, law 9). Opaque."""
+
+    token: str = field(validator=instance_of(str))
+
+    def __repr__(self) -> str:
+        return f"DomainId({self.token!r})"
+
+
+class Family(enum.Enum):
+    """An address family."""
+
+    IPV4 = "ipv4"
+    IPV6 = "ipv6"
+
+    def __repr__(self) -> str:
+        return f"Family.{self.name}"
+
+
+class ElementType(enum.Enum):
+    """The type of a configuration element (draft 3.5.10)."""
+
+    RA = "ra"
+    """Router advertisements (RFC 4861)."""
+    DHCPV6 = "dhcpv6"
+    """A DHCPv6 lease or stateless answer (RFC 8415)."""
+    DHCPV4 = "dhcpv4"
+    """A DHCPv4 lease (RFC 2131)."""
+    STATIC = "static"
+    """What no other element claims: addresses set by hand, tunnels, the loopback interface."""
+
+    def __repr__(self) -> str:
+        return f"ElementType.{self.name}"
+
+
+class InterfaceKind(enum.Enum):
+    """What sort of link an interface is."""
+
+    LOOPBACK = "loopback"
+    ETHERNET = "ethernet"
+    WIFI = "wifi"
+    CELLULAR = "cellular"
+    TUNNEL = "tunnel"
+    BRIDGE = "bridge"
+    VIRTUAL = "virtual"
+    OTHER = "other"
+
+    def __repr__(self) -> str:
+        return f"InterfaceKind.{self.name}"
+
+
+class TranslationOutcome(enum.Enum):
+    """How a name translation ended."""
+
+    ANSWERED = "answered"
+    """Every question was answered, and at least one address was told."""
+    TRUNCATED = "truncated"
+    """More addresses than a translation gives (64); the rest was left out."""
+    NO_SUCH_NAME = "no such name"
+    """The domain's servers say that the name does not exist."""
+    NO_DATA = "no data"
+    """The name exists in the domain, but has no address."""
+    NO_SERVERS = "no servers"
+    """No local table has the name, and the domain has no name server."""
+    TIMED_OUT = "timed out"
+    """No server of the domain answered in time."""
+    REFUSED = "refused"
+    """Every server that answered refused, or failed, to answer the question."""
+    DOMAIN_GONE = "domain gone"
+    """The domain ended, or had ended before the request."""
+
+    def __repr__(self) -> str:
+        return f"TranslationOutcome.{self.name}"
+
+
+class NotConnectedReason(enum.Enum):
+    """Why a connect failed; `NotConnected.errno` has the operating system's number."""
+
+    NO_ROUTE = "no route"
+    """The domain has no route to the address (said at once, without sending anything)."""
+    WRONG_ROUTER = "wrong router"
+    """The kernel would send through a router that is none of the domain's (RFC 7556)."""
+    NO_SOURCE = "no source address"
+    """The domain has no address of that family, or the source asked for is none of its addresses."""
+    REFUSED = "refused"
+    """The peer reset the connection attempt."""
+    UNREACHABLE = "unreachable"
+    """A router or host on the way said that the peer can't be reached."""
+    TIMED_OUT = "timed out"
+    """Nobody answered."""
+    DOMAIN_GONE = "domain gone"
+    """The domain ended, or had ended before the request."""
+    FAILED = "failed"
+    """Anything else; the errno tells."""
+
+    def __repr__(self) -> str:
+        return f"NotConnectedReason.{self.name}"
+
+
+@frozen
+class InterfaceDetails:
+    """What an interface is, besides its name.
+
+    Attributes:
+        kind: the sort of link.
+        mtu: the largest packet, in octets.
+        up: administratively up.
+        carrier: the link is there (a cable is plugged in, a radio is associated).
+    """
+
+    kind: InterfaceKind
+    mtu: int
+    up: bool
+    carrier: bool
+
+
+@frozen
+class Origin:
+    """Where configuration came from.
+
+    Attributes:
+        source: who told trimif: ``"kernel"``, ``"router advertisement"``, ``"dhclient"``, ``"pyroute2"``, ``"static"``.
+        server: the DHCP server or router that said it, None where there is none or it is not known.
+    """
+
+    source: str
+    server: IPAddress | None = None
+
+    def __str__(self) -> str:
+        return self.source if self.server is None else f"{self.source} from {self.server}"
+
+
+@frozen
+class Route:
+    """A route of a provisioning domain.
+
+    Attributes:
+        destination: the addresses it leads to; ``0.0.0.0/0`` or ``::/0`` for the default route.
+        gateway: the next hop, None when the destination is on the link.
+    """
+
+    destination: IPNetwork
+    gateway: IPAddress | None = None
+
+    def __str__(self) -> str:
+        return f"{self.destination}" if self.gateway is None else f"{self.destination} via {self.gateway}"
+
+
+@frozen
+class SourceAddress:
+    """An address of a domain, as address selection sees it (RFC 6724).
+
+    Attributes:
+        prefix_length: in bits.
+        deprecated: its preferred lifetime has run out.
+        temporary: a privacy address (RFC 8981).
+    """
+
+    address: IPAddress
+    prefix_length: int
+    deprecated: bool = False
+    temporary: bool = False
+
+
+@frozen
+class DomainView:
+    """What a lookup or a connect must know of its domain: one moment's picture, made by the core.
+
+    Attributes:
+        index: the kernel's index of the interface: what sockets are bound to (law 10).
+        loopback: the interface is the loopback interface.
+        addresses: the domain's usable addresses, in the order in which they were announced.
+        dns_servers: in the order in which they are to be asked.
+        search_domains: without trailing dot.
+        routers: every next hop that the domain's elements told (RFC 7556: no other may be used).
+    """
+
+    domain: DomainId
+    name: str
+    index: int
+    loopback: bool = False
+    addresses: tuple[SourceAddress, ...] = ()
+    dns_servers: tuple[IPAddress, ...] = ()
+    search_domains: tuple[str, ...] = ()
+    routers: frozenset[IPAddress] = frozenset()
+
+
+@frozen(repr=False)
+class Information(Generic[T]):
+    """A configuration information identifier (draft 3.5.15), typed by the data that it asks for.
+
+    The constants of this class are all there are; `T` is the type of `ConfigurationData.data`.
+    """
+
+    name: str
+
+    DNS_SERVERS: ClassVar[Information[tuple[IPAddress, ...]]]
+    """The name servers, in the order in which they are to be asked."""
+    SEARCH_DOMAINS: ClassVar[Information[tuple[str, ...]]]
+    """Domains to try names in, without a trailing dot."""
+    ROUTERS: ClassVar[Information[tuple[IPAddress, ...]]]
+    """The default routers, best first."""
+    ROUTES: ClassVar[Information[tuple[Route, ...]]]
+    """All routes, the default routes included."""
+    PREFIXES: ClassVar[Information[tuple[IPNetwork, ...]]]
+    """The prefixes of the link."""
+    MTU: ClassVar[Information[int]]
+    """The largest packet on the link, in octets."""
+    NTP_SERVERS: ClassVar[Information[tuple[IPAddress, ...]]]
+    """Time servers."""
+    VALID_UNTIL: ClassVar[Information[float]]
+    """The deadline of the element itself: a lease's end, a router's last lifetime."""
+
+    def __repr__(self) -> str:
+        return f"Information.{self.name}"
+
+    @classmethod
+    def all(cls) -> tuple[Information[Any], ...]:
+        """Every identifier, in a fixed order."""
+        return tuple(value for value in vars(cls).values() if isinstance(value, Information))
+
+    @classmethod
+    def named(cls, name: str) -> Information[Any]:
+        """The identifier of that name, for example ``"DNS_SERVERS"``."""
+        value = vars(cls).get(name)
+        if not isinstance(value, Information):
+            known = ", ".join(each.name for each in cls.all())
+            raise ValueError(f"no configuration information is named {name!r}; there are {known}")
+        return value
+
+
+for _name in tuple(Information.__annotations__):
+    if _name.isupper():
+        setattr(Information, _name, Information(_name))

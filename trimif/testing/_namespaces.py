@@ -1,0 +1,123 @@
+"""Network namespaces held by file descriptors: no names, no mounts, nothing to clean up.
+
+A namespace lives as long as a descriptor, a socket or a process in it does, so when the program ends, however it
+ends, the kernel takes everything down. Making one needs CAP_SYS_ADMIN: be root, or first call
+:func:`become_root_in_user_namespace`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWNET = 0x40000000
+PR_SET_PDEATHSIG = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def unshare(flags: int) -> None:
+    """Give the calling thread namespaces of its own; see :manpage:`unshare(2)`."""
+    _check(_libc.unshare(flags), "unshare")
+
+
+def become_root_in_user_namespace() -> None:
+    """Enter a new user namespace in which this process is root. It must have one thread only; there is no way back.
+
+    Raises:
+        OSError: the kernel does not allow it (``kernel.unprivileged_userns_clone``, ``user.max_user_namespaces``,
+            AppArmor).
+    """
+    user, group = os.geteuid(), os.getegid()
+    unshare(CLONE_NEWUSER)
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"0 {user} 1")
+    Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+
+
+class Namespace:
+    """A network namespace. Close it when done; what still uses it keeps it alive."""
+
+    def __init__(self, name: str) -> None:
+        """Make a new, empty namespace. The calling thread stays where it is."""
+        self.name = name
+        before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            unshare(CLONE_NEWNET)
+            self._descriptor = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            _check(_libc.setns(before, CLONE_NEWNET), "setns")
+        finally:
+            os.close(before)
+
+    def __repr__(self) -> str:
+        return f"<Namespace {self.name}>"
+
+    @property
+    def path(self) -> str:
+        """A path that names the namespace, for as long as this process keeps it open."""
+        return f"/proc/{os.getpid()}/fd/{self._descriptor}"
+
+    def fileno(self) -> int:
+        """The descriptor that holds the namespace."""
+        return self._descriptor
+
+    def close(self) -> None:
+        """Let go of the namespace; a second call does nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Move the calling thread into the namespace for the length of the block. Sockets keep their namespace."""
+        before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _check(_libc.setns(self._descriptor, CLONE_NEWNET), "setns")
+            try:
+                yield
+            finally:
+                _check(_libc.setns(before, CLONE_NEWNET), "setns")
+        finally:
+            os.close(before)
+
+    def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        """Open a socket that belongs to the namespace."""
+        with self.entered():
+            return socket.socket(family, kind, protocol)
+
+    def write_sysctl(self, key: str, value: object) -> None:
+        """Set a kernel parameter of the namespace, for example ``net/ipv4/ip_forward``."""
+        with self.entered():
+            Path("/proc/sys", key).write_text(str(value))
+
+    def popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+        """Start a process in the namespace. It gets SIGKILL when the thread that started it ends."""
+        return subprocess.Popen(command, preexec_fn=self._prepare_child(), **options)
+
+    def run(self, command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[Any]:
+        """Run a process in the namespace to its end; as :func:`subprocess.run`."""
+        return subprocess.run(command, preexec_fn=self._prepare_child(), **options)
+
+    def _prepare_child(self) -> Callable[[], None]:
+        descriptor = self._descriptor
+
+        def prepare() -> None:
+            _check(_libc.setns(descriptor, CLONE_NEWNET), "setns")
+            _check(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL), "prctl")
+
+        return prepare
