@@ -1,0 +1,25 @@
+"""The core: facts, requests and `now` in; ordered announcements and effects out. No I/O, no clock, no Trio."""
+
+from trimif._core._core import Abandon, Begin, Core, Discard, Effect, Ended
+from trimif._core._grouping import Grouping, by_family
+from trimif._core._mailbox import Mailbox, Pending
+from trimif._core._requests import post
+from trimif._core._snapshot import DomainSnapshot, ElementSnapshot, InterfaceSnapshot, Snapshot
+
+__all__ = [
+    "Abandon",
+    "Begin",
+    "Core",
+    "Discard",
+    "DomainSnapshot",
+    "Effect",
+    "ElementSnapshot",
+    "Ended",
+    "Grouping",
+    "InterfaceSnapshot",
+    "Mailbox",
+    "Pending",
+    "Snapshot",
+    "by_family",
+    "post",
+]

@@ -1,0 +1,341 @@
+"""The MIF API element of the draft's figure 1, without I/O and without a clock.
+
+Facts about the host, requests of subscribers and `now` go in. What comes out is of two sorts: messages, in the
+mailboxes of the subscribers, in the order that the laws fix; and effects, for whoever does the I/O: work to begin or
+to abandon, streams to close, owners that have ended.
+
+The order of one step: a fact changes the tables of the host; each interface that it touched is looked at afresh, which
+gives its domains, elements and addresses; the difference to what was there before is news; the requests that ran in
+domains which are no more get their last words; then every mailbox is offered the news.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+from attrs import frozen
+
+from trimif._core._difference import Table
+from trimif._core._evidence import gather
+from trimif._core._grouping import Grouping, by_family
+from trimif._core._host import Host
+from trimif._core._interfaces import Domain, Interface, changes
+from trimif._core._mailbox import Change, Mailbox, Pending
+from trimif._core._snapshot import DomainSnapshot, ElementSnapshot, InterfaceSnapshot, Snapshot
+from trimif._facts import Fact, Limitation, LinkFact, LinkGone
+from trimif._messages import (
+    AddressAnnouncement,
+    Answer,
+    ConfigurationElementAnnouncement,
+    Connected,
+    InterfaceAnnouncement,
+    NameTranslation,
+    NameTranslationFinished,
+    News,
+    NoProvisioningDomainAnnouncement,
+    NotConnected,
+    ProvisioningDomainAnnouncement,
+    TranslateName,
+)
+from trimif._model import DomainId, DomainView, InterfaceId, NotConnectedReason, TranslationOutcome
+
+
+@frozen
+class Begin:
+    """Start to work on a request; report with `Core.answer`."""
+
+    pending: Pending
+
+
+@frozen
+class Abandon:
+    """Stop working on a request; nobody wants its answers."""
+
+    pending: Pending
+
+
+@frozen
+class Discard:
+    """Close the stream of a connection that nobody will receive."""
+
+    connected: Connected
+
+
+@frozen
+class Ended:
+    """An interface or domain is gone; whatever runs on its behalf is to end."""
+
+    owner: InterfaceId | DomainId
+    reason: str
+
+
+Effect: TypeAlias = Begin | Abandon | Discard | Ended
+
+
+class Core:
+    """The state of one MIF.
+
+    Args:
+        name: goes into every id, so that ids of two MIFs are never mixed up.
+        grouping: forms domains out of what an interface's elements say.
+    """
+
+    def __init__(self, name: str, grouping: Grouping = by_family) -> None:
+        self._name = name
+        self._grouping = grouping
+        self._host = Host()
+        self._interfaces: dict[int, Interface] = {}
+        self._by_id: dict[InterfaceId, Interface] = {}
+        self._domains: dict[DomainId, tuple[Interface, Domain]] = {}
+        self._pending: dict[DomainId, dict[Pending, None]] = {}
+        self._mailboxes: dict[Mailbox, None] = {}
+        self._issued_interfaces = 0
+        self._issued_domains = 0
+        self._effects: list[Effect] = []
+
+    # ---------------------------------------------------------------- facts and time
+
+    def apply(self, facts: Iterable[Fact], now: float) -> list[Effect]:
+        """Take what a source reports, as one step.
+
+        A batch may collapse what came and went within it, but never hides that an interface was deleted or taken down.
+        """
+        for fact in facts:
+            before = self._host.links.get(fact.index) if isinstance(fact, LinkFact | LinkGone) else None
+            self._host.apply(fact, now)
+            if before is not None and _is_break(before, fact):
+                self._look(now)
+        self._look(now)
+        return self._take_effects()
+
+    def advance(self, now: float) -> list[Effect]:
+        """Let time pass: what has expired by `now` is withdrawn."""
+        due = [index for index, interface in self._interfaces.items() if interface.until <= now]
+        self._host.touched.update(dict.fromkeys(due))
+        self._look(now)
+        return self._take_effects()
+
+    @property
+    def next_deadline(self) -> float:
+        """When `advance` has something to do, ``math.inf`` for never."""
+        return min((interface.until for interface in self._interfaces.values()), default=math.inf)
+
+    def _look(self, now: float) -> None:
+        touched, self._host.touched = self._host.touched, {}
+        for index in touched:
+            link = self._host.links.get(index)
+            if link is not None:
+                self._update(index, link, now)
+            elif index in self._interfaces:
+                self._remove(self._interfaces.pop(index))
+
+    def _update(self, index: int, link: LinkFact, now: float) -> None:
+        interface = self._interfaces.get(index)
+        if interface is None:
+            interface = self._interfaces[index] = Interface(self._new_interface_id(), link)
+            self._by_id[interface.id] = interface
+        evidence = gather(self._host, index, now)
+        news = interface.update(link, self._grouping(evidence), self._new_domain_id)
+        interface.until = evidence.until
+        self._publish(interface, news, "the host lost it")
+        self._domains.update((domain.id, (interface, domain)) for domain in interface.domains.values())
+
+    def _remove(self, interface: Interface) -> None:
+        del self._by_id[interface.id]
+        news, interface.present = changes(interface.present, {}), {}
+        self._publish(interface, news, f"its interface {interface.link.name} is gone")
+        for mailbox in self._mailboxes:
+            mailbox.interests.forget_interface(interface.id)
+        self._effects.append(Ended(interface.id, f"{interface.link.name} is gone"))
+
+    def _publish(self, interface: Interface, news: list[Change], reason: str) -> None:
+        gone = [message.domain for message, _ in news if isinstance(message, NoProvisioningDomainAnnouncement)]
+        for domain in gone:
+            self._last_words(interface, domain)
+        if news:
+            for mailbox in self._mailboxes:
+                mailbox.offer(interface.id, news)
+        for domain in gone:
+            self._forget_domain(domain, reason)
+
+    def _last_words(self, interface: Interface, domain: DomainId) -> None:
+        """Law 2: first the name translations of the domain finish, then its pending connects fail."""
+        pending = list(self._pending.pop(domain, ()))
+        pending.sort(key=lambda each: not isinstance(each.request, TranslateName))
+        for each in pending:
+            each.active = False
+            each.mailbox.answer(_gone(each))
+            self._effects.append(Abandon(each))
+        for mailbox in {each.mailbox: None for each in pending}:
+            if mailbox.is_behind(interface.id):
+                mailbox.compare(interface.id)  # withdrawals come after these last words
+
+    def _forget_domain(self, domain: DomainId, reason: str) -> None:
+        interface, lost = self._domains.pop(domain)
+        for mailbox in self._mailboxes:
+            mailbox.interests.forget_domain(domain)
+        self._effects.append(Ended(domain, f"{interface.name_of(lost)} is gone: {reason}"))
+
+    def _new_interface_id(self) -> InterfaceId:
+        self._issued_interfaces += 1
+        return InterfaceId(f"{self._name}-i{self._issued_interfaces}")
+
+    def _new_domain_id(self) -> DomainId:
+        self._issued_domains += 1
+        return DomainId(f"{self._name}-d{self._issued_domains}")
+
+    def _take_effects(self) -> list[Effect]:
+        effects, self._effects = self._effects, []
+        return effects
+
+    # ---------------------------------------------------------------- subscribers
+
+    def open_mailbox(self, max_buffer_size: int, max_outstanding: int, wake: Callable[[], None]) -> Mailbox:
+        """A mailbox for a new subscriber."""
+        mailbox = Mailbox(max_buffer_size, max_outstanding, wake)
+        self._mailboxes[mailbox] = None
+        return mailbox
+
+    def close_mailbox(self, mailbox: Mailbox) -> list[Effect]:
+        """The subscriber is gone: abandon its requests, close what it did not receive."""
+        self._mailboxes.pop(mailbox, None)
+        for key in list(mailbox.outstanding):
+            self.withdraw(mailbox, key)
+        mailbox.forget(lambda message: True)
+        return self._take_effects()
+
+    def begin(self, pending: Pending) -> None:
+        """A request was accepted. In a domain that is gone it gets its negative answer at once."""
+        pending.mailbox.check_room()
+        pending.mailbox.outstanding[pending.key] = pending
+        if pending.request.domain in self._domains:
+            self._pending.setdefault(pending.request.domain, {})[pending] = None
+            self._effects.append(Begin(pending))
+        else:
+            pending.active = False
+            pending.mailbox.answer(_gone(pending))
+
+    def withdraw(self, mailbox: Mailbox, key: tuple[str, Any]) -> None:
+        """The subscriber wants no more answers to this request."""
+        pending = mailbox.outstanding.get(key)
+        if pending is not None and pending.active:
+            self._finish(pending)
+            self._effects.append(Abandon(pending))
+        self._effects.extend(Discard(connected) for connected in mailbox.withdraw(key))
+
+    def answer(self, pending: Pending, message: Answer) -> bool:
+        """Deliver an answer. False: nobody wants it any more, and a stream in it is the caller's to close."""
+        if not pending.active:
+            return False
+        if not isinstance(message, NameTranslation):
+            self._finish(pending)
+        pending.mailbox.answer(message)
+        return True
+
+    def _finish(self, pending: Pending) -> None:
+        pending.active = False
+        of_domain = self._pending[pending.request.domain]
+        del of_domain[pending]
+        if not of_domain:
+            del self._pending[pending.request.domain]
+
+    def take_effects(self) -> list[Effect]:
+        """What the I/O has to do after a post."""
+        return self._take_effects()
+
+    # ---------------------------------------------------------------- looking
+
+    def check_interface(self, interface: InterfaceId) -> None:
+        """Raise ValueError for an id that was never issued here (not for one that is gone)."""
+        if not self._was_issued(interface.token, "i", self._issued_interfaces):
+            raise ValueError(f"{interface!r} was never issued by this MIF: take ids from its InterfaceAnnouncements")
+
+    def check_domain(self, domain: DomainId) -> None:
+        """The same for a domain."""
+        if not self._was_issued(domain.token, "d", self._issued_domains):
+            raise ValueError(
+                f"{domain!r} was never issued by this MIF: take ids from its ProvisioningDomainAnnouncements"
+            )
+
+    def _was_issued(self, token: str, kind: str, issued: int) -> bool:
+        prefix = f"{self._name}-{kind}"
+        serial = token.removeprefix(prefix)
+        return (
+            token.startswith(prefix) and serial.isdecimal() and str(int(serial)) == serial and 0 < int(serial) <= issued
+        )
+
+    def presence(self, interface: InterfaceId) -> Table:
+        """What is to be announced of an interface now; nothing if it is gone."""
+        found = self._by_id.get(interface)
+        return {} if found is None else found.present
+
+    @property
+    def interfaces(self) -> Iterable[InterfaceId]:
+        """The interfaces that there are."""
+        return self._by_id.keys()
+
+    def interface_of(self, domain: DomainId) -> InterfaceId | None:
+        """The interface of a domain, None if the domain is gone."""
+        found = self._domains.get(domain)
+        return None if found is None else found[0].id
+
+    def domain(self, domain: DomainId) -> Domain | None:
+        """A domain that is there now, else None."""
+        found = self._domains.get(domain)
+        return None if found is None else found[1]
+
+    def view(self, domain: DomainId, now: float) -> DomainView | None:
+        """What a lookup or connect in the domain must know; None if the domain is gone."""
+        found = self._domains.get(domain)
+        return None if found is None else found[0].view(found[1], now)
+
+    def has_usable_domain(self, now: float) -> bool:
+        """Whether a domain has an address and knows a router; the loopback interface does not count."""
+        views = (interface.view(domain, now) for interface, domain in self._domains.values())
+        return any(view.addresses and view.routers and not view.loopback for view in views)
+
+    @property
+    def limitations(self) -> tuple[Limitation, ...]:
+        """What the sources said they can't see."""
+        return tuple(self._host.limitations)
+
+    def snapshot(self) -> Snapshot:
+        """Everything that there is now."""
+        return Snapshot(tuple(map(_snapshot_of, self._by_id.values())))
+
+
+def _is_break(before: LinkFact, fact: Fact) -> bool:
+    return isinstance(fact, LinkGone) or (isinstance(fact, LinkFact) and before.up != fact.up)
+
+
+def _gone(pending: Pending) -> NameTranslationFinished | NotConnected:
+    request = pending.request
+    if isinstance(request, TranslateName):
+        return NameTranslationFinished(request.translation_id, TranslationOutcome.DOMAIN_GONE)
+    return NotConnected(
+        request.connection_id, NotConnectedReason.DOMAIN_GONE, errno.ENETDOWN, "the provisioning domain is gone"
+    )
+
+
+def _snapshot_of(interface: Interface) -> InterfaceSnapshot:
+    def of_kind(kind: type[News], domain: Domain) -> list[Any]:
+        return [
+            n for n in interface.present.values() if isinstance(n, kind) and getattr(n, "domain", None) == domain.id
+        ]
+
+    (root,) = (news for news in interface.present.values() if isinstance(news, InterfaceAnnouncement))
+    domains = []
+    for domain in interface.domains.values():
+        (announcement,) = of_kind(ProvisioningDomainAnnouncement, domain)
+        elements = [
+            ElementSnapshot(each, dict(element.data))
+            for each, element in zip(
+                of_kind(ConfigurationElementAnnouncement, domain), domain.group.elements, strict=True
+            )
+        ]
+        addresses = of_kind(AddressAnnouncement, domain)
+        domains.append(DomainSnapshot(announcement, tuple(elements), tuple(addresses)))
+    return InterfaceSnapshot(root, tuple(domains))

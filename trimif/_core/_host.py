@@ -1,0 +1,223 @@
+"""What the sources have told: the host as plain tables, one per kind of fact, kept by interface index.
+
+Nothing is interpreted here. A fact changes a table and marks the interfaces that it touches; `_evidence` reads the
+tables and says what they mean.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from ipaddress import IPv6Address, IPv6Network
+from typing import Any, TypeVar
+
+from attrs import define, evolve, field, frozen
+
+from trimif._facts import (
+    AddressFact,
+    AddressGone,
+    AdvertisedPrefix,
+    AdvertisedRoute,
+    AllAddresses,
+    AllLeases,
+    AllLinks,
+    AllRoutes,
+    Fact,
+    Lease,
+    Limitation,
+    LinkFact,
+    LinkGone,
+    RouteFact,
+    RouteGone,
+    RouterAdvertisement,
+    RouterHeader,
+    StaticConfiguration,
+)
+from trimif._model import IPAddress
+
+SETTLING_SECONDS = 2.0
+"""How long a new address waits for a lease or router advertisement that claims it, before it counts as static."""
+SAME_DEADLINE_SECONDS = 2.0
+"""A deadline that moves by less has not moved: the kernel tells lifetimes in whole seconds."""
+ROUTERS_PER_LINK = 16
+ITEMS_PER_ROUTER = 64
+"""Bounds on what strangers on a link can make us keep."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+AddressKey = tuple[IPAddress, int]
+
+
+@frozen
+class HeldAddress:
+    """An address, and from when on it is static if nothing claims it."""
+
+    fact: AddressFact
+    settled_at: float
+
+
+@define
+class HeldRouter:
+    """All that one router on a link has said and not withdrawn (RFC 4861, 6.3.4: later RAs add to earlier ones)."""
+
+    header: RouterHeader | None = None
+    mtu: int | None = None
+    prefixes: dict[IPv6Network, AdvertisedPrefix] = field(factory=dict)
+    routes: dict[IPv6Network, AdvertisedRoute] = field(factory=dict)
+    dns_servers: dict[IPv6Address, float] = field(factory=dict)
+    search_domains: dict[str, float] = field(factory=dict)
+
+    def hear(self, advertisement: RouterAdvertisement, now: float) -> None:
+        """Merge one advertisement; what it gives no lifetime is forgotten."""
+        self.header = advertisement.header or self.header
+        self.mtu = advertisement.mtu if advertisement.mtu is not None else self.mtu
+        self.prefixes.update((each.prefix, each) for each in advertisement.prefixes)
+        self.routes.update((each.prefix, each) for each in advertisement.routes)
+        self.dns_servers.update(advertisement.dns_servers)
+        self.search_domains.update(advertisement.search_domains)
+        self.prefixes = _newest((key, each) for key, each in self.prefixes.items() if each.valid_until > now)
+        self.routes = _newest((key, each) for key, each in self.routes.items() if each.until > now)
+        self.dns_servers = _newest((key, until) for key, until in self.dns_servers.items() if until > now)
+        self.search_domains = _newest((key, until) for key, until in self.search_domains.items() if until > now)
+
+
+def _newest(items: Iterable[tuple[K, V]]) -> dict[K, V]:
+    return dict(list(items)[-ITEMS_PER_ROUTER:])
+
+
+class Host:
+    """The tables. `touched` collects the interfaces that facts have changed; whoever reads the tables empties it."""
+
+    def __init__(self) -> None:
+        self.links: dict[int, LinkFact] = {}
+        self.no_carrier_since: dict[int, float] = {}
+        self.addresses: dict[int, dict[AddressKey, HeldAddress]] = {}
+        self.routes: dict[int, dict[RouteFact, RouteFact]] = {}
+        self.routers: dict[int, dict[IPv6Address, HeldRouter]] = {}
+        self.leases: dict[str, tuple[Lease, ...]] = {}
+        self.static: dict[str, StaticConfiguration] = {}
+        self.limitations: dict[Limitation, None] = {}
+        self.touched: dict[int, None] = {}
+        self._addresses_known = False
+
+    def apply(self, fact: Fact, now: float) -> None:
+        """Enter one fact into its table."""
+        match fact:
+            case AddressFact():
+                self._set_address(fact, now, now + SETTLING_SECONDS)
+            case AddressGone(index=index, address=address, prefix_length=prefix_length):
+                if self.addresses.get(index, {}).pop((address, prefix_length), None) is not None:
+                    self.touched[index] = None
+            case RouteFact(index=index):
+                routes = self.routes.setdefault(index, {})
+                routes.pop(fact, None)  # an equal key would stay, with the old expiry in it
+                routes[fact] = fact
+                self.touched[index] = None
+            case RouteGone(route=route):
+                if self.routes.get(route.index, {}).pop(route, None) is not None:
+                    self.touched[route.index] = None
+            case LinkFact():
+                self._set_link(fact, now)
+            case LinkGone(index=index):
+                self._lose_link(index)
+            case RouterAdvertisement():
+                self._hear_router(fact, now)
+            case _:
+                self._apply_rare(fact, now)
+
+    def _apply_rare(self, fact: Fact, now: float) -> None:
+        match fact:
+            case AllLinks(links=links):
+                for index in self.links.keys() - {link.index for link in links}:
+                    self._lose_link(index)
+                for link in links:
+                    self._set_link(link, now)
+            case AllAddresses(addresses=addresses):
+                self._set_addresses(addresses, now)
+            case AllRoutes(routes=routes):
+                self.touched.update(dict.fromkeys(self.routes))
+                self.routes = {}
+                for route in routes:
+                    self.apply(route, now)
+            case AllLeases(source=source, leases=leases):
+                self.leases[source] = leases
+                self.touched.update(dict.fromkeys(self.links))
+            case StaticConfiguration(interface=interface):
+                self.static[interface] = fact
+                self.touched.update(dict.fromkeys(self.links))
+            case Limitation():
+                self.limitations[fact] = None
+            case _:
+                raise TypeError(f"{fact!r} is not a fact")
+
+    # ---------------------------------------------------------------- the kernel's tables
+
+    def _set_link(self, link: LinkFact, now: float) -> None:
+        before = self.links.get(link.index)
+        if before == link:
+            return
+        if before is None or before.name != link.name:  # leases and static configuration go by name
+            self.touched.update(dict.fromkeys(self.links))
+        self.links[link.index] = link
+        if link.carrier:
+            self.no_carrier_since.pop(link.index, None)
+        else:
+            self.no_carrier_since.setdefault(link.index, now)
+        if not link.up:  # what routers said on the link that was says nothing about the next one
+            self.routers.pop(link.index, None)
+        self.touched[link.index] = None
+
+    def _lose_link(self, index: int) -> None:
+        tables: tuple[dict[int, Any], ...] = (
+            self.links,
+            self.no_carrier_since,
+            self.addresses,
+            self.routes,
+            self.routers,
+        )
+        for table in tables:
+            table.pop(index, None)
+        self.touched[index] = None
+
+    def _set_address(self, fact: AddressFact, now: float, settled_at: float) -> None:
+        held = self.addresses.setdefault(fact.index, {})
+        key = (fact.address, fact.prefix_length)
+        before = held.get(key)
+        if before is not None:
+            settled_at = before.settled_at
+            fact = evolve(
+                fact,
+                valid_until=_moved(before.fact.valid_until, fact.valid_until),
+                preferred_until=_moved(before.fact.preferred_until, fact.preferred_until),
+            )
+            if fact == before.fact:
+                return
+        held[key] = HeldAddress(fact, settled_at)
+        self.touched[fact.index] = None
+
+    def _set_addresses(self, facts: tuple[AddressFact, ...], now: float) -> None:
+        listed = {(fact.index, fact.address, fact.prefix_length) for fact in facts}
+        for index, held in self.addresses.items():
+            for address, prefix_length in [key for key in held if (index, *key) not in listed]:
+                del held[address, prefix_length]
+                self.touched[index] = None
+        for fact in facts:
+            at_once = not self._addresses_known and math.isinf(fact.valid_until)
+            self._set_address(fact, now, now if at_once else now + SETTLING_SECONDS)
+        self._addresses_known = True
+
+    # ---------------------------------------------------------------- what routers said
+
+    def _hear_router(self, advertisement: RouterAdvertisement, now: float) -> None:
+        routers = self.routers.setdefault(advertisement.index, {})
+        if advertisement.router not in routers and len(routers) >= ROUTERS_PER_LINK:
+            return  # a flood of made-up routers must not push out the real ones (RFC 6104 has the story)
+        routers.setdefault(advertisement.router, HeldRouter()).hear(advertisement, now)
+        self.touched[advertisement.index] = None
+
+
+def _moved(before: float, after: float) -> float:
+    """The new deadline, or the old one if it has not moved."""
+    if before == after or abs(before - after) < SAME_DEADLINE_SECONDS:
+        return before
+    return after

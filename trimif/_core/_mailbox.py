@@ -1,0 +1,324 @@
+"""A subscriber's mailbox: what it asked for, what it was told, and what it is to be told next.
+
+The queue holds three sorts of entries in one total order (law 6): answers to the subscriber's own requests, single
+news, and requests to compare an interface. Single news are the fast path. When there are more of them than the bound,
+they are thrown away and each interface concerned gets one `_Compare` instead: when its turn comes, what the subscriber
+was told is compared with what is, and the difference is handed out in portions (law 7). A new subscription is the same
+thing. What was told is counted when the subscriber takes it, not when it is queued, so a comparison is always right.
+
+Nothing here knows how a reader waits: `wake` is called whenever something was added.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TypeAlias
+
+from attrs import define, field, frozen
+
+from trimif._core._difference import Table, difference, is_refresh, withdrawal_of
+from trimif._errors import TooManyRequests
+from trimif._messages import (
+    AddressAnnouncement,
+    Announcement,
+    Answer,
+    ConfigurationElementAnnouncement,
+    Connected,
+    ConnectToAddress,
+    ConnectToAddressFromAddress,
+    InterfaceAnnouncement,
+    NameTranslation,
+    NameTranslationFinished,
+    News,
+    NoAddressAnnouncement,
+    NoConfigurationElementAnnouncement,
+    NoInterfaceAnnouncement,
+    NoProvisioningDomainAnnouncement,
+    NotConnected,
+    ProvisioningDomainAnnouncement,
+    TranslateName,
+    Withdrawal,
+)
+from trimif._model import DomainId, InterfaceId
+
+PORTION = 64
+"""How many messages of one comparison are worked out ahead of the reader."""
+NEWS = (InterfaceAnnouncement, ProvisioningDomainAnnouncement, ConfigurationElementAnnouncement, AddressAnnouncement)
+WITHDRAWALS = (
+    NoInterfaceAnnouncement,
+    NoProvisioningDomainAnnouncement,
+    NoConfigurationElementAnnouncement,
+    NoAddressAnnouncement,
+)
+
+Change: TypeAlias = tuple[Announcement, bool]
+"""A message, and whether it only extends lifetimes."""
+Presence: TypeAlias = Callable[[InterfaceId], Table]
+"""Tells what is now on an interface; nothing for one that is gone."""
+
+
+@define(eq=False)
+class Pending:
+    """A translation or connect that has been posted and whose last answer has not been received.
+
+    Attributes:
+        active: somebody still works on it; an answer of one that is not active is dropped.
+    """
+
+    mailbox: Mailbox
+    request: TranslateName | ConnectToAddress | ConnectToAddressFromAddress
+    active: bool = True
+
+    @property
+    def key(self) -> tuple[str, Hashable]:
+        """Tells it from the subscriber's other outstanding requests."""
+        if isinstance(self.request, TranslateName):
+            return "translation", self.request.translation_id
+        return "connect", self.request.connection_id
+
+
+@define
+class Interests:
+    """What the subscriber asked to be told."""
+
+    interfaces: bool = False
+    domains: set[InterfaceId] = field(factory=set)
+    elements: set[DomainId] = field(factory=set)
+    addresses: dict[DomainId, bool] = field(factory=dict)
+    """The flag: mere extensions of lifetimes too."""
+
+    def include(self, message: Announcement) -> bool:
+        """Whether the subscriber wants to hear of this."""
+        match message:
+            case AddressAnnouncement(domain=domain) | NoAddressAnnouncement(domain=domain):
+                return domain in self.addresses
+            case ConfigurationElementAnnouncement(domain=domain) | NoConfigurationElementAnnouncement(domain=domain):
+                return domain in self.elements
+            case ProvisioningDomainAnnouncement(interface=interface):
+                return interface in self.domains
+            case NoProvisioningDomainAnnouncement(interface=interface):
+                return interface in self.domains
+            case InterfaceAnnouncement() | NoInterfaceAnnouncement():
+                return self.interfaces
+            case _:
+                return True  # an answer to its own request
+
+    def forget_interface(self, interface: InterfaceId) -> None:
+        """Unsubscribe from what can't come any more (draft 3.5.5)."""
+        self.domains.discard(interface)
+
+    def forget_domain(self, domain: DomainId) -> None:
+        """Unsubscribe from what can't come any more."""
+        self.elements.discard(domain)
+        self.addresses.pop(domain, None)
+
+
+@frozen
+class _Compare:
+    interface: InterfaceId
+
+
+@frozen
+class _Single:
+    interface: InterfaceId
+    message: Announcement
+
+
+Entry: TypeAlias = "_Compare | _Single | Answer"
+
+
+class Mailbox:
+    """See the module. `max_buffer_size` bounds single news, `max_outstanding` requests without their last answer."""
+
+    def __init__(self, max_buffer_size: int, max_outstanding: int, wake: Callable[[], None]) -> None:
+        self.max_buffer_size = max_buffer_size
+        self.max_outstanding = max_outstanding
+        self.interests = Interests()
+        self.outstanding: dict[tuple[str, Hashable], Pending] = {}
+        self.received = 0
+        self.skipped = 0
+        self._wake = wake
+        self._queue: deque[Entry] = deque()
+        self._portion: deque[_Single] = deque()
+        self._singles = 0
+        self._unread_data = 0
+        self._behind: set[InterfaceId] = set()
+        self._told: dict[InterfaceId, dict[Withdrawal, News]] = {}
+
+    # ---------------------------------------------------------------- what comes in
+
+    def offer(self, interface: InterfaceId, changes: Sequence[Change]) -> None:
+        """The interface has changed: queue what the subscriber wants to hear of it."""
+        if interface in self._behind:
+            self.skipped += sum(self._wants(change) for change in changes)
+            return
+        wanted = [message for message, _ in filter(self._wants, changes)]
+        if not wanted:
+            return
+        if self._singles + len(wanted) > self.max_buffer_size:
+            self._fall_behind(interface, len(wanted))
+        else:
+            self._queue.extend(_Single(interface, message) for message in wanted)
+            self._singles += len(wanted)
+        self._wake()
+
+    def answer(self, message: Answer) -> None:
+        """Queue an answer; it is never dropped."""
+        self._queue.append(message)
+        if not isinstance(message, NameTranslation | NameTranslationFinished | Connected | NotConnected):
+            self._unread_data += 1
+        self._wake()
+
+    def compare(self, interface: InterfaceId) -> None:
+        """Have the interface compared after all that is queued now."""
+        if interface in self._behind:
+            self._queue.remove(_Compare(interface))
+        else:
+            self._drop_singles(interface)
+        self._behind.add(interface)
+        self._queue.append(_Compare(interface))
+        self._wake()
+
+    def check_room(self) -> None:
+        """Raise `TooManyRequests` if another request would go beyond the bound."""
+        if len(self.outstanding) + self._unread_data >= self.max_outstanding:
+            raise TooManyRequests(
+                f"{self.max_outstanding} requests of this subscriber are outstanding: receive answers, "
+                "or stop requests that are no longer wanted, before posting more"
+            )
+
+    def _wants(self, change: Change) -> bool:
+        message, refresh = change
+        if refresh and isinstance(message, AddressAnnouncement):
+            return self.interests.addresses.get(message.domain, False)
+        return self.interests.include(message)
+
+    def _fall_behind(self, interface: InterfaceId, more: int) -> None:
+        interfaces = {entry.interface: None for entry in self._queue if isinstance(entry, _Single)}
+        interfaces[interface] = None
+        self.skipped += self._singles + more
+        self._queue = deque(entry for entry in self._queue if not isinstance(entry, _Single))
+        self._queue.extend(_Compare(each) for each in interfaces)
+        self._behind.update(interfaces)
+        self._singles = 0
+
+    def _drop_singles(self, interface: InterfaceId) -> None:
+        kept = deque(e for e in self._queue if not (isinstance(e, _Single) and e.interface == interface))
+        self._singles -= len(self._queue) - len(kept)
+        self._queue = kept
+
+    # ---------------------------------------------------------------- what goes out
+
+    def ready(self, presence: Presence) -> bool:
+        """Whether `take` would give a message."""
+        while not self._portion:
+            if not self._queue:
+                return False
+            if not isinstance(self._queue[0], _Compare):
+                return True
+            self._work_out_portion(presence)
+        return True
+
+    def take(self, presence: Presence) -> Announcement | None:
+        """The next message, or None; from now on the subscriber has been told it."""
+        if not self.ready(presence):
+            return None
+        self.received += 1
+        if self._portion:
+            return self._count(self._portion.popleft())
+        entry = self._queue.popleft()
+        assert not isinstance(entry, _Compare)
+        if isinstance(entry, _Single):
+            self._singles -= 1
+            return self._count(entry)
+        self._settle(entry)
+        return entry
+
+    @property
+    def queued(self) -> int:
+        """How many messages wait, comparisons not counted."""
+        return len(self._portion) + sum(not isinstance(entry, _Compare) for entry in self._queue)
+
+    def is_behind(self, interface: InterfaceId) -> bool:
+        """Whether the interface is to be compared."""
+        return interface in self._behind
+
+    def _work_out_portion(self, presence: Presence) -> None:
+        entry = self._queue[0]
+        assert isinstance(entry, _Compare)
+        told = self._told.get(entry.interface, {})
+        news = self._wanted_difference(told, presence(entry.interface))
+        self._portion.extend(_Single(entry.interface, message) for message in islice(news, PORTION))
+        if len(self._portion) < PORTION:  # that was all of it: single news can follow
+            self._queue.popleft()
+            self._behind.discard(entry.interface)
+
+    def _wanted_difference(self, told: Mapping[Withdrawal, News], present: Table) -> Iterator[Announcement]:
+        wanted = {key: news for key, news in present.items() if self.interests.include(news)}
+        for message in difference(told, wanted):
+            refresh = isinstance(message, AddressAnnouncement) and is_refresh(told.get(withdrawal_of(message)), message)
+            if self._wants((message, refresh)) or isinstance(message, WITHDRAWALS):
+                yield message
+
+    def _count(self, single: _Single) -> Announcement:
+        message = single.message
+        if isinstance(message, NEWS):
+            self._told.setdefault(single.interface, {})[withdrawal_of(message)] = message
+        elif isinstance(message, WITHDRAWALS):
+            told = self._told[single.interface]
+            del told[message]
+            if not told:
+                del self._told[single.interface]
+        return message
+
+    def _settle(self, message: Answer) -> None:
+        match message:
+            case NameTranslation():
+                pass
+            case NameTranslationFinished(translation_id=translation_id):
+                del self.outstanding["translation", translation_id]
+            case Connected(connection_id=connection_id) | NotConnected(connection_id=connection_id):
+                del self.outstanding["connect", connection_id]
+            case _:
+                self._unread_data -= 1
+
+    # ---------------------------------------------------------------- stop is stop (law 5)
+
+    def forget(self, unwanted: Callable[[Announcement], bool]) -> None:
+        """Forget what was told of this sort, and drop what is queued of it. Its interests have ended."""
+        for interface, told in list(self._told.items()):
+            kept = {key: news for key, news in told.items() if not unwanted(news)}
+            if kept:
+                self._told[interface] = kept
+            else:
+                del self._told[interface]
+        self._drop(unwanted)
+
+    def withdraw(self, key: tuple[str, Hashable]) -> list[Connected]:
+        """Drop a request and every answer to it; gives the connections that nobody will receive."""
+        self.outstanding.pop(key, None)
+        return self._drop(lambda message: _request_key(message) == key)
+
+    def _drop(self, unwanted: Callable[[Announcement], bool]) -> list[Connected]:
+        dropped = [entry for entry in self._queue if not isinstance(entry, _Compare) and unwanted(_message(entry))]
+        if dropped:
+            self._queue = deque(e for e in self._queue if isinstance(e, _Compare) or not unwanted(_message(e)))
+            self._singles -= sum(isinstance(entry, _Single) for entry in dropped)
+        self._portion = deque(single for single in self._portion if not unwanted(single.message))
+        return [entry for entry in dropped if isinstance(entry, Connected)]
+
+
+def _message(entry: _Single | Answer) -> Announcement:
+    return entry.message if isinstance(entry, _Single) else entry
+
+
+def _request_key(message: Announcement) -> tuple[str, Hashable] | None:
+    match message:
+        case NameTranslation(translation_id=key) | NameTranslationFinished(translation_id=key):
+            return "translation", key
+        case Connected(connection_id=key) | NotConnected(connection_id=key):
+            return "connect", key
+        case _:
+            return None
