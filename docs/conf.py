@@ -1,0 +1,48 @@
+"""How Sphinx builds the documentation: without network, and with every warning an error."""
+
+from __future__ import annotations
+
+from docutils.nodes import Element
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+project = "trimif"
+author = "the trimif authors"
+copyright = "2026, the trimif authors"
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinxcontrib_trio"]
+html_theme = "alabaster"
+html_theme_options = {"description": "The MIF API for Trio", "fixed_sidebar": True, "page_width": "1080px"}
+html_copy_source = False
+exclude_patterns = ["_build"]
+
+# `Name` in a docstring is a link to that name; a name that the reference lacks fails the build.
+default_role = "py:obj"
+nitpicky = True
+nitpick_ignore_regex = [
+    # The documentation builds without network, so there is no index of other projects' names to check these against.
+    ("py:.*", r"(trio|ipaddress|errno|math|collections|typing)(\.\w+)*"),
+    ("py:class", "SocketStream"),  # Trio's, in a module that imports it for type checkers only
+    ("py:class", r"trimif\._\w+\.T"),  # a type variable
+]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+napoleon_google_docstring = True
+
+
+def link_to_public_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: Element) -> Element | None:
+    """Where a name is written down is private: ``trimif._model.Family`` is documented as ``trimif.Family``."""
+    target = str(node["reftarget"])
+    if not target.startswith("trimif._"):
+        return None
+    public = "trimif." + target.rpartition(".")[2]
+    domain = env.domains.python_domain
+    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", public, node, content)
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("missing-reference", link_to_public_name)
