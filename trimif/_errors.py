@@ -34,7 +34,7 @@ class ConnectFailed(TrimifError, OSError):
 
     Args:
         errno: the operating system's error number, for example :data:`errno.ECONNREFUSED`.
-        reason: the same as `NotConnected.reason` says it.
+        reason: the same as in `NotConnected`.
         text: one sentence for people, naming the domain and the peer.
     """
 

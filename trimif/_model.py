@@ -78,7 +78,7 @@ class ElementType(enum.Enum):
     DHCPV4 = "dhcpv4"
     """A DHCPv4 lease (RFC 2131)."""
     STATIC = "static"
-    """What no other element claims: addresses set by hand, tunnels, the loopback interface."""
+    """What no other element claims, such as addresses set by hand, tunnels, the loopback interface."""
 
     def __repr__(self) -> str:
         return f"ElementType.{self.name}"
@@ -240,7 +240,7 @@ class DomainView:
 class Information(Generic[T]):
     """A configuration information identifier (draft 3.5.15), typed by the data that it asks for.
 
-    The constants of this class are all there are; `T` is the type of `ConfigurationData.data`.
+    The constants of this class are all there are; ``T`` is the type of ``ConfigurationData.data``.
     """
 
     name: str
@@ -260,7 +260,7 @@ class Information(Generic[T]):
     NTP_SERVERS: ClassVar[Information[tuple[IPAddress, ...]]]
     """Time servers."""
     VALID_UNTIL: ClassVar[Information[float]]
-    """The deadline of the element itself: a lease's end, a router's last lifetime."""
+    """The deadline of the element itself, such as a lease's end or a router's last lifetime."""
 
     def __repr__(self) -> str:
         return f"Information.{self.name}"
