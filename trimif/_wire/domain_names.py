@@ -16,6 +16,7 @@ __all__ = ["check_domain_name", "decode_compressed_names", "decode_names", "enco
 
 LABEL_OCTETS = 63
 NAME_OCTETS = 255  # RFC 1035, 2.3.4: with every length octet and the root label
+COMPRESSED_OCTETS = 4096  # each name may visit every octet before it, so their number must have a bound
 POINTER = 0xC0  # RFC 1035, 4.1.4
 
 _LABEL = re.compile(rb"[A-Za-z0-9_-]{1,63}")
@@ -49,6 +50,8 @@ def decode_compressed_names(octets: bytes) -> tuple[str, ...]:
     Raises:
         MalformedInput: as :func:`decode_names` does, and for a pointer that does not lead backwards.
     """
+    if len(octets) > COMPRESSED_OCTETS:
+        raise MalformedInput(f"{len(octets)} octets of domain names are more than a DHCP message holds")
     names = []
     offset = 0
     while offset < len(octets):
@@ -97,10 +100,13 @@ def _decode_name(octets: bytes, offset: int, *, compressed: bool) -> tuple[str, 
             if target >= start:
                 raise MalformedInput("a compression pointer does not lead backwards")
             start = offset = target
+            length += 1  # … and a chain of pointers has a bound
+            _check_length(length)
             continue
         label = octets[offset + 1 : offset + 1 + octet]
         length += 1 + octet
-        _check_label(label, octet, length)
+        _check_length(length)
+        _check_label(label, octet)
         labels.append(label)
         offset += 1 + octet
     if not labels:
@@ -115,10 +121,13 @@ def _octet(octets: bytes, offset: int) -> int:
         raise MalformedInput("a domain name goes on behind the end") from None
 
 
-def _check_label(label: bytes, octets: int, name_octets: int) -> None:
+def _check_length(octets: int) -> None:
+    if octets > NAME_OCTETS:
+        raise MalformedInput(f"a domain name is longer than {NAME_OCTETS} octets")
+
+
+def _check_label(label: bytes, octets: int) -> None:
     if octets > LABEL_OCTETS or len(label) < octets:
         raise MalformedInput(f"a label of {octets} octets is too long, or cut short")
-    if name_octets > NAME_OCTETS:
-        raise MalformedInput(f"a domain name is longer than {NAME_OCTETS} octets")
     if not _LABEL.fullmatch(label):
         raise MalformedInput(f"{label!r} is no label of a host's domain name")
