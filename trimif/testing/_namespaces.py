@@ -8,11 +8,12 @@ ends, the kernel takes everything down. Making one needs CAP_SYS_ADMIN: be root,
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
-import signal
 import socket
+import struct
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from typing import Any
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
-PR_SET_PDEATHSIG = 1
+SIOCSIFFLAGS = 0x8914
+IFF_UP = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -39,15 +41,25 @@ def unshare(flags: int) -> None:
 def become_root_in_user_namespace() -> None:
     """Enter a new user namespace in which this process is root. It must have one thread only; there is no way back.
 
+    The process gets an empty network namespace as well, with loopback up: it could leave the machine's own one for
+    a namespace of its making, but would lack the privilege to come back.
+
     Raises:
         OSError: the kernel does not allow it (``kernel.unprivileged_userns_clone``, ``user.max_user_namespaces``,
             AppArmor).
     """
     user, group = os.geteuid(), os.getegid()
-    unshare(CLONE_NEWUSER)
+    unshare(CLONE_NEWUSER | CLONE_NEWNET)
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"0 {user} 1")
     Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+    _set_loopback_up()
+
+
+def _set_loopback_up() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        request = struct.pack("16sH14x", b"lo", IFF_UP)  # struct ifreq of netdevice(7)
+        fcntl.ioctl(control, SIOCSIFFLAGS, request)
 
 
 class Namespace:
@@ -106,18 +118,15 @@ class Namespace:
             Path("/proc/sys", key).write_text(str(value))
 
     def popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
-        """Start a process in the namespace. It gets SIGKILL when the thread that started it ends."""
-        return subprocess.Popen(command, preexec_fn=self._prepare_child(), **options)
+        """Start a process in the namespace. It gets SIGKILL when the thread that started it ends.
+
+        No ``preexec_fn``: since Python 3.12 that warns whenever the program has a second thread, and a child inherits
+        the namespace of the thread that starts it anyway.
+        """
+        with self.entered():
+            return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], **options)
 
     def run(self, command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[Any]:
         """Run a process in the namespace to its end; as :func:`subprocess.run`."""
-        return subprocess.run(command, preexec_fn=self._prepare_child(), **options)
-
-    def _prepare_child(self) -> Callable[[], None]:
-        descriptor = self._descriptor
-
-        def prepare() -> None:
-            _check(_libc.setns(descriptor, CLONE_NEWNET), "setns")
-            _check(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL), "prctl")
-
-        return prepare
+        with self.entered():
+            return subprocess.run(command, **options)
