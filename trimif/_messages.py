@@ -45,7 +45,7 @@ def _address(value: IPAddress | str) -> IPAddress:
         raise ValueError(f"{value!r} is not an IPv4 or IPv6 address, for example '198.51.100.7'") from None
 
 
-def _check_port(_instance: object, _attribute: Attribute[int], value: int) -> None:
+def _check_port(_instance: object, _attribute: Attribute[int], value: Any) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
         raise ValueError(f"{value!r} is not a TCP port: an integer from 1 to 65535")
 
@@ -57,7 +57,7 @@ def _check_identifier(_instance: object, attribute: Attribute[Hashable], value: 
         raise TypeError(f"{attribute.name} {value!r} is not hashable: use a number or a string") from None
 
 
-def _check_name(_instance: object, _attribute: Attribute[str], value: str) -> None:
+def _check_name(_instance: object, _attribute: Attribute[str], value: Any) -> None:
     if not isinstance(value, str):
         raise TypeError(f"name {value!r} is not a string")
     reason = _name_fault(value)

@@ -25,7 +25,7 @@ from trimif._core._host import Host
 from trimif._core._interfaces import Domain, Interface, changes
 from trimif._core._mailbox import Change, Mailbox, Pending
 from trimif._core._snapshot import DomainSnapshot, ElementSnapshot, InterfaceSnapshot, Snapshot
-from trimif._facts import Fact, Limitation, LinkFact, LinkGone
+from trimif._facts import Fact, Limitation, LinkFact
 from trimif._messages import (
     AddressAnnouncement,
     Answer,
@@ -104,9 +104,8 @@ class Core:
         A batch may collapse what came and went within it, but never hides that an interface was deleted or taken down.
         """
         for fact in facts:
-            before = self._host.links.get(fact.index) if isinstance(fact, LinkFact | LinkGone) else None
             self._host.apply(fact, now)
-            if before is not None and _is_break(before, fact):
+            if self._host.broken:
                 self._look(now)
         self._look(now)
         return self._take_effects()
@@ -124,7 +123,7 @@ class Core:
         return min((interface.until for interface in self._interfaces.values()), default=math.inf)
 
     def _look(self, now: float) -> None:
-        touched, self._host.touched = self._host.touched, {}
+        touched, self._host.touched, self._host.broken = self._host.touched, {}, False
         for index in touched:
             link = self._host.links.get(index)
             if link is not None:
@@ -169,8 +168,8 @@ class Core:
             each.active = False
             each.mailbox.answer(_gone(each))
             self._effects.append(Abandon(each))
-        for mailbox in {each.mailbox: None for each in pending}:
-            if mailbox.is_behind(interface.id):
+        for mailbox in self._mailboxes:
+            if mailbox.is_behind(interface.id) and mailbox.awaits_answers_of(domain):
                 mailbox.compare(interface.id)  # withdrawals come after these last words
 
     def _forget_domain(self, domain: DomainId, reason: str) -> None:
@@ -305,10 +304,6 @@ class Core:
     def snapshot(self) -> Snapshot:
         """Everything that there is now."""
         return Snapshot(tuple(map(_snapshot_of, self._by_id.values())))
-
-
-def _is_break(before: LinkFact, fact: Fact) -> bool:
-    return isinstance(fact, LinkGone) or (isinstance(fact, LinkFact) and before.up != fact.up)
 
 
 def _gone(pending: Pending) -> NameTranslationFinished | NotConnected:

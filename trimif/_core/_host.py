@@ -86,7 +86,11 @@ def _newest(items: Iterable[tuple[K, V]]) -> dict[K, V]:
 
 
 class Host:
-    """The tables. `touched` collects the interfaces that facts have changed; whoever reads the tables empties it."""
+    """The tables.
+
+    `touched` collects the interfaces that facts have changed, and `broken` says that a link was lost or was taken up or
+    down, which must not be collapsed with what follows; whoever reads the tables resets both.
+    """
 
     def __init__(self) -> None:
         self.links: dict[int, LinkFact] = {}
@@ -98,6 +102,7 @@ class Host:
         self.static: dict[str, StaticConfiguration] = {}
         self.limitations: dict[Limitation, None] = {}
         self.touched: dict[int, None] = {}
+        self.broken = False
         self._addresses_known = False
 
     def apply(self, fact: Fact, now: float) -> None:
@@ -159,6 +164,7 @@ class Host:
         if before is None or before.name != link.name:  # leases and static configuration go by name
             self.touched.update(dict.fromkeys(self.links))
         self.links[link.index] = link
+        self.broken |= before is not None and before.up != link.up
         if link.carrier:
             self.no_carrier_since.pop(link.index, None)
         else:
@@ -168,6 +174,7 @@ class Host:
         self.touched[link.index] = None
 
     def _lose_link(self, index: int) -> None:
+        self.broken |= index in self.links
         tables: tuple[dict[int, Any], ...] = (
             self.links,
             self.no_carrier_since,

@@ -177,6 +177,8 @@ class Mailbox:
             self._queue.remove(_Compare(interface))
         else:
             self._drop_singles(interface)
+        if self._portion and self._portion[0].interface == interface:
+            self._portion.clear()  # a portion is of one interface; it will be worked out again
         self._behind.add(interface)
         self._queue.append(_Compare(interface))
         self._wake()
@@ -196,8 +198,8 @@ class Mailbox:
         return self.interests.include(message)
 
     def _fall_behind(self, interface: InterfaceId, more: int) -> None:
-        interfaces = {entry.interface: None for entry in self._queue if isinstance(entry, _Single)}
-        interfaces[interface] = None
+        singles = (entry.interface for entry in self._queue if isinstance(entry, _Single))
+        interfaces = dict.fromkeys([*singles, interface])
         self.skipped += self._singles + more
         self._queue = deque(entry for entry in self._queue if not isinstance(entry, _Single))
         self._queue.extend(_Compare(each) for each in interfaces)
@@ -240,6 +242,15 @@ class Mailbox:
     def queued(self) -> int:
         """How many messages wait, comparisons not counted."""
         return len(self._portion) + sum(not isinstance(entry, _Compare) for entry in self._queue)
+
+    def interfaces_in_queue(self) -> list[InterfaceId]:
+        """The interfaces of which news wait that have been worked out already."""
+        entries = [*self._portion, *self._queue]
+        return list({entry.interface: None for entry in entries if isinstance(entry, _Single)})
+
+    def awaits_answers_of(self, domain: DomainId) -> bool:
+        """Whether the last answer to some request in the domain has not been received."""
+        return any(pending.request.domain == domain for pending in self.outstanding.values())
 
     def is_behind(self, interface: InterfaceId) -> bool:
         """Whether the interface is to be compared."""

@@ -83,7 +83,8 @@ def _announce(
         case AnnounceInterfaces():
             if not interests.interfaces:
                 interests.interfaces = True
-                for each in core.interfaces:
+                # news of one that is gone must not come before an announcement that will never come (law 1)
+                for each in dict.fromkeys([*mailbox.interfaces_in_queue(), *core.interfaces]):
                     mailbox.compare(each)
         case AnnounceProvisioningDomain(interface=interface):
             core.check_interface(interface)

@@ -1,0 +1,275 @@
+"""The MIF API element of figure 1 at work: sources report to the core, the core tells subscribers and starts work.
+
+Everything runs in one scope tree: MIF > interface > domain > its lookups and connects. The core decides what begins
+and what ends; this module only carries its effects out. Delivery is one step without a checkpoint: facts in, messages
+in the mailboxes, tasks started or closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, TypeAlias
+
+import trio
+import trio.lowlevel
+from attrs import frozen
+
+from trimif._connect import connect
+from trimif._core import Abandon, Begin, Core, Discard, Effect, Ended, Mailbox, Pending, Snapshot, post
+from trimif._errors import ConnectFailed
+from trimif._facts import AddressFact, Fact, Limitation
+from trimif._messages import (
+    Connected,
+    ConnectToAddressFromAddress,
+    NameTranslation,
+    NameTranslationFinished,
+    NotConnected,
+    Request,
+    TranslateName,
+)
+from trimif._model import DomainId, InterfaceId, IPAddress
+from trimif._names import translate
+from trimif._scopes import Scope, open_scope_tree
+from trimif._sources import Source, SourceStatistics
+from trimif._sources.router_advertisements import RouterAdvertisementSource
+from trimif._subscriber import Subscriber
+
+__all__ = ["MifElement", "MifStatistics", "Record", "run_element"]
+
+Record: TypeAlias = Callable[[float, Sequence[Fact]], None]
+"""Is called with the time and the facts of each step, before the core applies them."""
+
+LOOKUP, CONNECT = 0, 1  # ranks below a domain
+DOMAIN = 0  # below an interface
+INTERFACE, TIMER, SOURCE = 0, 1, 2  # below the MIF
+
+
+@frozen
+class MifStatistics:
+    """The state of a MIF.
+
+    Attributes:
+        subscribers: how many are open.
+        sources: what each origin of facts has done.
+        limitations: what can't be seen on this host, why, and what a person can do about it.
+    """
+
+    subscribers: int
+    sources: tuple[SourceStatistics, ...]
+    limitations: tuple[Limitation, ...]
+
+
+class MifElement:
+    """Face 1: subscribers, and the work that their messages ask for. `run_element` brings it to life."""
+
+    _root: Scope
+
+    def __init__(self, core: Core, sources: Sequence[Source], record: Record | None = None) -> None:
+        self._core = core
+        self._sources = sources
+        self._record = record
+        self._scopes: dict[InterfaceId | DomainId, Scope] = {}
+        self._work: dict[Pending, Scope] = {}
+        self._subscribers: dict[Subscriber, None] = {}
+        self._changed = trio.lowlevel.ParkingLot()
+        self._timer = trio.CancelScope()
+        self._closed = False
+
+    # ---------------------------------------------------------------- face 1: messages
+
+    @asynccontextmanager
+    async def open_subscriber(
+        self, *, max_buffer_size: int = 1000, max_outstanding: int = 1000
+    ) -> AsyncIterator[Subscriber]:
+        """A new subscriber of the MIF API; it is closed when the block is left.
+
+        Args:
+            max_buffer_size: how many single news wait for a slow reader; past it they collapse to the present state.
+            max_outstanding: how many requests may wait for their last answer to be received.
+
+        Raises:
+            ValueError: a size is not positive.
+            trio.ClosedResourceError: the MIF is closed.
+        """
+        _check_size("max_buffer_size", max_buffer_size)
+        _check_size("max_outstanding", max_outstanding)
+        self._check_open("open a subscriber")
+        await trio.lowlevel.checkpoint()
+        open_mailbox = partial(self._core.open_mailbox, max_buffer_size, max_outstanding)
+        subscriber = Subscriber(open_mailbox, self._post, self._core.presence, self._close_subscriber)
+        self._subscribers[subscriber] = None
+        try:
+            yield subscriber
+        finally:
+            subscriber.close()
+        await trio.lowlevel.checkpoint()
+
+    def snapshot(self) -> Snapshot:
+        """All interfaces, domains, elements and addresses, as they are now."""
+        return self._core.snapshot()
+
+    def statistics(self) -> MifStatistics:
+        """What the MIF has done, and what it can't see on this host."""
+        return MifStatistics(
+            subscribers=len(self._subscribers),
+            sources=tuple(source.statistics() for source in self._sources),
+            limitations=self._core.limitations,
+        )
+
+    async def wait_domain(self) -> None:
+        """Wait until some provisioning domain is usable: it has an address and knows a router, and is no loopback.
+
+        Raises:
+            trio.ClosedResourceError: the MIF closed while this waited.
+        """
+        await trio.lowlevel.checkpoint()
+        while not self._core.has_usable_domain(trio.current_time()):
+            self._check_open("wait for a domain")
+            await self._changed.park()
+
+    # ---------------------------------------------------------------- facts in, effects out
+
+    @trio.lowlevel.enable_ki_protection
+    def _report(self, facts: Sequence[Fact]) -> None:
+        now = trio.current_time()
+        if self._record is not None:
+            self._record(now, facts)
+        self._carry_out(self._core.apply(facts, now))
+        self._timer.deadline = self._core.next_deadline
+        self._changed.unpark_all()
+        for fact in facts:  # a link can be asked for its routers once it has a link-local address
+            if isinstance(fact, AddressFact) and fact.address.is_link_local and not fact.tentative:
+                self._solicit(fact.index)
+
+    def _solicit(self, index: int) -> None:
+        for source in self._sources:
+            if isinstance(source, RouterAdvertisementSource):
+                source.solicit(index)
+
+    async def _keep_time(self) -> None:
+        while True:
+            self._timer = trio.CancelScope(deadline=self._core.next_deadline)
+            with self._timer:
+                await trio.sleep_forever()
+            self._report_time()
+
+    @trio.lowlevel.enable_ki_protection
+    def _report_time(self) -> None:
+        self._carry_out(self._core.advance(trio.current_time()))
+        self._changed.unpark_all()
+
+    @trio.lowlevel.enable_ki_protection
+    def _post(self, mailbox: Mailbox, request: Request) -> None:
+        self._carry_out(post(self._core, mailbox, request))
+
+    @trio.lowlevel.enable_ki_protection
+    def _close_subscriber(self, subscriber: Subscriber, mailbox: Mailbox) -> None:
+        del self._subscribers[subscriber]
+        self._carry_out(self._core.close_mailbox(mailbox))
+
+    def _carry_out(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Begin(pending=pending):
+                    self._begin(pending)
+                case Abandon(pending=pending):
+                    if pending in self._work:
+                        self._work[pending].close_soon("nobody wants its answers any more")
+                case Discard(connected=connected):
+                    connected.stream.socket.close()
+                case Ended(owner=owner, reason=reason):
+                    if owner in self._scopes:
+                        self._scopes.pop(owner).close_soon(reason)
+
+    # ---------------------------------------------------------------- work inside a domain
+
+    def _begin(self, pending: Pending) -> None:
+        request, scope = pending.request, self._domain_scope(pending.request.domain)
+        if isinstance(request, TranslateName):
+            work, rank = partial(self._translate, pending, request), LOOKUP
+        else:
+            source = request.source if isinstance(request, ConnectToAddressFromAddress) else None
+            work = partial(self._connect, pending, source, request.address, request.port, request.connection_id)
+            rank = CONNECT
+        self._work[pending] = scope.start_soon(partial(self._do, pending, work), name=repr(request), rank=rank)
+
+    async def _do(self, pending: Pending, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        finally:
+            del self._work[pending]
+
+    async def _translate(self, pending: Pending, request: TranslateName) -> None:
+        def tell(address: IPAddress) -> None:
+            self._core.answer(pending, NameTranslation(request.translation_id, address))
+
+        view = self._core.view(request.domain, trio.current_time())
+        if view is not None:  # a domain that is gone has answered already
+            outcome = await translate(view, request.name, tell)
+            self._core.answer(pending, NameTranslationFinished(request.translation_id, outcome))
+
+    async def _connect(
+        self, pending: Pending, source: IPAddress | None, address: IPAddress, port: int, connection_id: Hashable
+    ) -> None:
+        view = self._core.view(pending.request.domain, trio.current_time())
+        if view is None:
+            return
+        try:
+            stream = await connect(view, address, port, source=source)
+        except ConnectFailed as failure:
+            text = failure.strerror or str(failure)
+            self._core.answer(pending, NotConnected(connection_id, failure.reason, failure.errno or 0, text))
+        else:
+            if not self._core.answer(pending, Connected(connection_id, stream)):
+                stream.socket.close()
+
+    def _domain_scope(self, domain: DomainId) -> Scope:
+        if domain not in self._scopes:
+            interface = self._core.interface_of(domain)
+            assert interface is not None, "the core begins work only in domains that are there"
+            if interface not in self._scopes:
+                self._scopes[interface] = self._root.open_child(repr(interface), INTERFACE)
+            self._scopes[domain] = self._scopes[interface].open_child(repr(domain), DOMAIN)
+        return self._scopes[domain]
+
+    # ---------------------------------------------------------------- beginning and end
+
+    async def _start(self, root: Scope) -> None:
+        """Leases first, then the kernel: by the time that addresses are known, so is who leased them."""
+        self._root = root
+        for source in self._sources:
+            await self._root.start(partial(_run, source, self._report), name=source.name, rank=SOURCE)
+        self._root.start_soon(self._keep_time, name="timer", rank=TIMER)
+
+    @trio.lowlevel.enable_ki_protection
+    def _close(self) -> None:
+        self._closed = True
+        for subscriber in list(self._subscribers):
+            subscriber._end()
+        self._changed.unpark_all()
+
+    def _check_open(self, what: str) -> None:
+        if self._closed:
+            raise trio.ClosedResourceError(f"can't {what}: the MIF is closed")
+
+
+async def _run(source: Source, report: Callable[[Sequence[Fact]], None], task_status: trio.TaskStatus[None]) -> None:
+    await source.run(report, task_status=task_status)
+
+
+def _check_size(name: str, value: Any) -> None:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} is {value!r}; it has to be a positive integer")
+
+
+@asynccontextmanager
+async def run_element(element: MifElement) -> AsyncIterator[None]:
+    """Run a MIF for the length of the block. Leaving it ends everything, leaf first; a lone exception leaves bare."""
+    async with open_scope_tree("trimif") as root:
+        try:
+            await element._start(root)
+            yield
+        finally:
+            element._close()
