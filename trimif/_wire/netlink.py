@@ -18,7 +18,22 @@ from typing import NamedTuple
 
 from trimif._errors import MalformedInput
 
-__all__ = ["NLMSG_DONE", "NLMSG_ERROR", "NLM_F_DUMP_INTR", "Message", "attributes", "error_number", "messages"]
+__all__ = [
+    "AF_INET",
+    "AF_INET6",
+    "AF_UNSPEC",
+    "NLMSG_DONE",
+    "NLMSG_ERROR",
+    "NLM_F_DUMP_INTR",
+    "Message",
+    "attributes",
+    "error_number",
+    "messages",
+]
+
+AF_UNSPEC = 0
+AF_INET = 2
+AF_INET6 = 10
 
 NLMSG_ERROR = 2
 NLMSG_DONE = 3

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import socket
 import struct
 from ipaddress import IPv4Address, IPv6Address
 
 from trimif._errors import MalformedInput
 from trimif._facts import AddressFact, AddressGone, AddressProtocol
 from trimif._model import IPAddress
-from trimif._wire.netlink import Message, attributes
+from trimif._wire.netlink import AF_INET, AF_INET6, Message, attributes
 
 __all__ = ["address_fact", "address_gone", "has_peer"]
 
@@ -60,7 +59,7 @@ def address_fact(message: Message, now: float) -> AddressFact | None:
         valid_until,
         preferred_until,
         bool(flags & IFA_F_DADFAILED or flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC) == IFA_F_TENTATIVE),
-        family == socket.AF_INET6 and bool(flags & IFA_F_TEMPORARY),
+        family == AF_INET6 and bool(flags & IFA_F_TEMPORARY),
         _protocol(family, flags, found),
     )
 
@@ -92,12 +91,12 @@ def _read(body: bytes) -> tuple[int, int, int, int, Found]:
 
 def _address(family: int, prefix_length: int, found: Found) -> IPAddress | None:
     """On a point-to-point link IFA_ADDRESS is the peer's, and only IFA_LOCAL the host's own."""
-    if family not in (socket.AF_INET, socket.AF_INET6):
+    if family not in (AF_INET, AF_INET6):
         return None
     packed = found.get(IFA_LOCAL) or found.get(IFA_ADDRESS, b"")
-    if family == socket.AF_INET and len(packed) == 4 and prefix_length <= 32:
+    if family == AF_INET and len(packed) == 4 and prefix_length <= 32:
         return IPv4Address(packed)
-    if family == socket.AF_INET6 and len(packed) == 16 and prefix_length <= 128:
+    if family == AF_INET6 and len(packed) == 16 and prefix_length <= 128:
         return IPv6Address(packed)
     raise MalformedInput(f"an address of family {family} has {len(packed)} octets and a prefix of {prefix_length} bits")
 
@@ -125,7 +124,7 @@ def _protocol(family: int, flags: int, found: Found) -> AddressProtocol:
     protocol = found.get(IFA_PROTO)
     if protocol is not None:
         return _PROTOCOLS.get(protocol[0] if protocol else 0, AddressProtocol.UNSPECIFIED)
-    if family == socket.AF_INET6 and flags & (IFA_F_TEMPORARY | IFA_F_MANAGETEMPADDR):
+    if family == AF_INET6 and flags & (IFA_F_TEMPORARY | IFA_F_MANAGETEMPADDR):
         return AddressProtocol.ROUTER_ADVERTISEMENT
     return AddressProtocol.UNSPECIFIED
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import enum
-import socket
 import struct
 from collections.abc import Callable
 from ipaddress import IPv6Address
@@ -15,7 +14,7 @@ from ipaddress import IPv6Address
 from trimif._errors import MalformedInput
 from trimif._facts import Fact, RouteGone, RouterAdvertisement
 from trimif._wire.neighbour_discovery import ROUTER_ADVERTISEMENT, parse_kernel_options
-from trimif._wire.netlink import Message, attributes
+from trimif._wire.netlink import AF_INET, AF_INET6, Message, attributes
 from trimif._wire.netlink_addresses import address_fact, address_gone, has_peer
 from trimif._wire.netlink_links import link_fact, link_gone
 from trimif._wire.netlink_routes import route_facts
@@ -100,7 +99,7 @@ def _user_option(message: Message, now: float) -> tuple[Fact, ...]:
     if len(body) < _USER_OPTION.size:
         raise MalformedInput(f"a neighbour discovery option of {len(body)} octets is cut off")
     family, length, index, kind, code = _USER_OPTION.unpack_from(body)
-    if family != socket.AF_INET6 or (kind, code) != (ROUTER_ADVERTISEMENT, 0):
+    if family != AF_INET6 or (kind, code) != (ROUTER_ADVERTISEMENT, 0):
         return ()
     end = _USER_OPTION.size + length
     packed = attributes(body, (end + 3) & ~3).get(NDUSEROPT_SRCADDR, b"")
@@ -131,8 +130,8 @@ def _after_link(message: Message) -> Tables:
 
 
 def _after_deleted_address(message: Message) -> Tables:
-    """So does an IPv4 address: the routes that prefer it as a source go, and with the last one all of its link."""
-    if message.body[:1] != bytes([socket.AF_INET]):
+    """So does the last IPv4 address of a link."""
+    if message.body[:1] != bytes([AF_INET]):
         return Tables.NONE
     return Tables.ROUTES | Tables.ADDRESSES if has_peer(message) else Tables.ROUTES
 

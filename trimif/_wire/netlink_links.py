@@ -7,13 +7,12 @@ the link is still there), and wireless events (IFLA_WIRELESS), which tell neithe
 
 from __future__ import annotations
 
-import socket
 import struct
 
 from trimif._errors import MalformedInput
 from trimif._facts import LinkFact, LinkGone
 from trimif._model import InterfaceKind
-from trimif._wire.netlink import Message, attributes
+from trimif._wire.netlink import AF_UNSPEC, Message, attributes
 
 __all__ = ["link_fact", "link_gone"]
 
@@ -56,7 +55,7 @@ def link_fact(message: Message) -> LinkFact | None:
         MalformedInput: it does not follow its format.
     """
     family, hardware, index, flags = _head(message)
-    if family != socket.AF_UNSPEC:
+    if family != AF_UNSPEC:
         return None
     found = attributes(message.body, 16)
     name, mtu = found.get(IFLA_IFNAME), found.get(IFLA_MTU)
@@ -66,7 +65,7 @@ def link_fact(message: Message) -> LinkFact | None:
         raise MalformedInput(f"the MTU of link {index} has {len(mtu)} octets")
     return LinkFact(
         index,
-        name.partition(b"\0")[0].decode("utf-8", "surrogateescape"),
+        name.partition(b"\0")[0].decode("utf-8", "backslashreplace"),
         _kind(hardware, found.get(IFLA_LINKINFO)),
         _NUMBER.unpack(mtu)[0],
         bool(flags & IFF_UP),
@@ -77,7 +76,7 @@ def link_fact(message: Message) -> LinkFact | None:
 def link_gone(message: Message) -> LinkGone | None:
     """What an RTM_DELLINK message says; None and errors as in :func:`link_fact`."""
     family, _hardware, index, _flags = _head(message)
-    return None if family != socket.AF_UNSPEC else LinkGone(index)
+    return None if family != AF_UNSPEC else LinkGone(index)
 
 
 def _head(message: Message) -> tuple[int, int, int, int]:

@@ -8,11 +8,11 @@ exceptions; on another one (kernels before 4.20) the request is ignored, and the
 
 from __future__ import annotations
 
-import socket
 import struct
 from ipaddress import IPv4Address
 
 from trimif._model import Family, IPAddress
+from trimif._wire.netlink import AF_INET, AF_INET6, AF_UNSPEC
 
 __all__ = ["dump_addresses", "dump_links", "dump_routes", "get_link", "get_route"]
 
@@ -40,13 +40,13 @@ _ROUTE = struct.Struct("=BBBBBBBBI")
 
 def dump_links(sequence: int) -> bytes:
     """Ask for all links, without statistics: they are most of a link message otherwise."""
-    body = _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + _attribute(IFLA_EXT_MASK, _number(RTEXT_FILTER_SKIP_STATS))
+    body = _LINK.pack(AF_UNSPEC, 0, 0, 0, 0) + _attribute(IFLA_EXT_MASK, _number(RTEXT_FILTER_SKIP_STATS))
     return _request(RTM_GETLINK, NLM_F_DUMP, sequence, body)
 
 
 def dump_addresses(sequence: int) -> bytes:
     """Ask for all addresses of all families."""
-    return _request(RTM_GETADDR, NLM_F_DUMP, sequence, _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0))
+    return _request(RTM_GETADDR, NLM_F_DUMP, sequence, _ADDRESS.pack(AF_UNSPEC, 0, 0, 0, 0))
 
 
 def dump_routes(sequence: int, family: Family) -> bytes:
@@ -57,7 +57,7 @@ def dump_routes(sequence: int, family: Family) -> bytes:
 
 def get_link(sequence: int, index: int) -> bytes:
     """Ask for one link."""
-    body = _LINK.pack(socket.AF_UNSPEC, 0, index, 0, 0) + _attribute(IFLA_EXT_MASK, _number(RTEXT_FILTER_SKIP_STATS))
+    body = _LINK.pack(AF_UNSPEC, 0, index, 0, 0) + _attribute(IFLA_EXT_MASK, _number(RTEXT_FILTER_SKIP_STATS))
     return _request(RTM_GETLINK, 0, sequence, body)
 
 
@@ -83,7 +83,7 @@ def get_route(sequence: int, index: int, source: IPAddress | None, destination: 
 
 
 def _number_of(family: Family) -> int:
-    return socket.AF_INET if family is Family.IPV4 else socket.AF_INET6
+    return AF_INET if family is Family.IPV4 else AF_INET6
 
 
 def _number(value: int) -> bytes:

@@ -7,7 +7,6 @@ that), those of other types than unicast, cached ones (RTM_F_CLONED), and next h
 from __future__ import annotations
 
 import math
-import socket
 import struct
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -17,7 +16,7 @@ from attrs import frozen
 from trimif._errors import MalformedInput
 from trimif._facts import RouteFact
 from trimif._model import IPAddress, IPNetwork
-from trimif._wire.netlink import Message, attributes
+from trimif._wire.netlink import AF_INET, AF_INET6, Message, attributes
 
 __all__ = ["NextHop", "RouteEntry", "route_entry", "route_facts"]
 
@@ -44,7 +43,7 @@ _ROUTE = struct.Struct("=BBBBBBBBI")
 _NEXT_HOP = struct.Struct("=HBBi")
 _NUMBER = struct.Struct("=I")
 _EXPIRES = struct.Struct("=8xi")
-_EVERYWHERE: dict[int, IPNetwork] = {socket.AF_INET: IPv4Network("0.0.0.0/0"), socket.AF_INET6: IPv6Network("::/0")}
+_EVERYWHERE: dict[int, IPNetwork] = {AF_INET: IPv4Network("0.0.0.0/0"), AF_INET6: IPv6Network("::/0")}
 
 Found = dict[int, bytes]
 
@@ -116,9 +115,9 @@ def _destination(family: int, length: int, packed: bytes | None) -> IPNetwork:
     if packed is None and not length:
         return _EVERYWHERE[family]
     if packed is not None:
-        if family == socket.AF_INET and len(packed) == 4 and length <= 32:
+        if family == AF_INET and len(packed) == 4 and length <= 32:
             return IPv4Network((packed, length), strict=False)
-        if family == socket.AF_INET6 and len(packed) == 16 and length <= 128:
+        if family == AF_INET6 and len(packed) == 16 and length <= 128:
             return IPv6Network((packed, length), strict=False)
     raise MalformedInput(f"a route of family {family} leads to {length} bits of {packed!r}")
 
@@ -145,9 +144,9 @@ def _gateway(family: int, found: Found) -> IPAddress | None:
         family, packed = int.from_bytes(via[:2], "little" if _NUMBER.pack(1)[0] else "big"), via[2:]
     if packed is None:
         return None
-    if family == socket.AF_INET and len(packed) == 4:
+    if family == AF_INET and len(packed) == 4:
         return IPv4Address(packed)
-    if family == socket.AF_INET6 and len(packed) == 16:
+    if family == AF_INET6 and len(packed) == 16:
         return IPv6Address(packed)
     raise MalformedInput(f"a gateway of family {family} has {len(packed)} octets")
 
