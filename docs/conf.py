@@ -6,6 +6,10 @@ from docutils.nodes import Element
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.util.typing import stringify_annotation
+
+from trimif import Announcement, Request
+from trimif._facts import Fact
 
 project = "trimif"
 author = "the trimif authors"
@@ -22,16 +26,36 @@ default_role = "py:obj"
 nitpicky = True
 nitpick_ignore_regex = [
     # The documentation builds without network, so there is no index of other projects' names to check these against.
-    ("py:.*", r"(trio|ipaddress|errno|math|collections|typing)(\.\w+)*"),
+    ("py:.*", r"(trio|ipaddress|errno|math|collections|typing|pathlib)(\.\w+)*"),
     ("py:class", "SocketStream"),  # Trio's, in a module that imports it for type checkers only
     ("py:class", r"trimif\._\w+\.T"),  # a type variable
+    ("py:class", r"trimif\._facts\.Fact"),  # public only as what `open_mif(record=…)` is called with
 ]
 
+# sphinxcontrib-trio writes "await" and "async with" before what is to be called so; for the members of a class it
+# needs the older one of Sphinx 9's two autodocs.
+autodoc_use_legacy_class_based = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
 napoleon_google_docstring = True
+
+# Long unions, which type checkers and signatures see in full. Readers are shown their names.
+UNIONS = {
+    stringify_annotation(Announcement, "smart"): "~trimif.Announcement",
+    stringify_annotation(Request, "smart"): "~trimif.Request",
+    stringify_annotation(Fact, "smart"): "~trimif._facts.Fact",
+}
+
+
+def name_unions(
+    app: Sphinx, what: str, name: str, value: object, options: object, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Show the names of long unions in a signature."""
+    for union, short in UNIONS.items():
+        signature = signature and signature.replace(union, short)
+        returns = returns and returns.replace(union, short)
+    return signature, returns
 
 
 def link_to_public_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: Element) -> Element | None:
@@ -45,4 +69,5 @@ def link_to_public_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, 
 
 
 def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-signature", name_unions)
     app.connect("missing-reference", link_to_public_name)

@@ -27,7 +27,7 @@ LAYERS = """
     _sources | _connect
     _names
     _check _mif _scopes _subscriber
-    _views
+    _happy_eyeballs _views
     __init__
     integrations
     testing
