@@ -1,8 +1,8 @@
 """The loud skip: where the lab can't run, its tests are skipped with a remedy; with TRIMIF_REQUIRE_LAB=1 they fail.
 
-Tests marked ``lab`` need network namespaces; those that use the fixture ``lab`` need the daemons' programs too. An
-ordinary user's pytest becomes root of a user namespace of its own for them, before the first test runs and only if
-there is such a test, as that needs a process with one thread and can't be undone.
+Tests marked ``lab`` need network namespaces; those that use the fixture ``lab`` (or ``lab_programs``) need the
+daemons' programs too. An ordinary user's pytest becomes root of a user namespace of its own for them, before the
+first test runs and only if there is such a test, as that needs a process with one thread and can't be undone.
 """
 
 from __future__ import annotations
@@ -59,4 +59,4 @@ def _why_not(item: pytest.Item) -> str | None:
 
 
 def _uses_lab(item: pytest.Item) -> bool:
-    return "lab" in getattr(item, "fixturenames", ())
+    return "lab_programs" in getattr(item, "fixturenames", ())

@@ -11,7 +11,12 @@ from trimif.testing._namespaces import Namespace
 
 
 @pytest.fixture
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+def lab_programs() -> None:
+    """For tests that make labs themselves: without the daemons' programs they are skipped (``tests/conftest.py``)."""
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest, lab_programs: None) -> Iterator[Lab]:
     """A real multi-homed host. ``@pytest.mark.lab(isp_b_ipv6=True)`` passes options to it."""
     marker = request.node.get_closest_marker("lab")
     with Lab(**marker.kwargs) as lab:

@@ -87,6 +87,7 @@ def test_addresses_may_take_their_time(lab: Lab) -> None:
     assert lab.host.run(["cat", parameter], capture_output=True, text=True).stdout == "1\n"
 
 
+@pytest.mark.usefixtures("lab_programs")
 def test_a_lab_is_up_soon() -> None:
     begin = time.monotonic()
     with Lab():

@@ -18,7 +18,7 @@ from trimif.testing import _lab_topology
 from trimif.testing._lab import Lab
 from trimif.testing._lab_processes import LabError, poll_until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab_programs")]
 
 SECONDS = 5.0  # How long an ended program may take.
 

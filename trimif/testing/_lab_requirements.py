@@ -22,7 +22,10 @@ PROGRAMS: Mapping[str, str] = {
     "setpriv": "util-linux",
     "unshare": "util-linux",
 }
-PRIVILEGE_REMEDY = "run as root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1)"
+PRIVILEGE_REMEDY = (
+    "run as root, or allow user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, "
+    "kernel.apparmor_restrict_unprivileged_userns); in a container, let /proc/sys/net be written"
+)
 
 
 def why_no_programs() -> str | None:
@@ -44,17 +47,19 @@ def why_no_namespaces() -> str | None:
         return None
     # Another process tries first: where the kernel gives a user namespace but no privilege in it (AppArmor), this
     # one would be left with less than it had.
-    trial = subprocess.run(
-        [sys.executable, "-c", f"from {__name__} import *; become_root()"], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-c", f"from {__name__} import become_root; become_root()"]
+    trial = subprocess.run(command, capture_output=True, text=True, check=False)
     if trial.returncode != 0:
-        reason = (trial.stderr.strip().splitlines() or ["no reason given"])[-1]
-        return f"no network namespaces ({reason}): {PRIVILEGE_REMEDY}"
+        return f"no network namespaces ({_last_line(trial.stderr)}): {PRIVILEGE_REMEDY}"
     try:
         become_root()
     except OSError as error:
         return f"no network namespaces ({error}): {PRIVILEGE_REMEDY}"
     return None
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no reason given"])[-1]
 
 
 def become_root() -> None:
