@@ -1,4 +1,4 @@
-# make demo   the draft's figure 2 on a host of its own          ARGS="--break NETWORK" cuts one network off
+# make demo   the draft's figure 2 on a host of its own          ARGS="--break eth0" cuts a network off
 # make test   the tests, on real networks inside this machine    ARGS="-k dhcp -x" goes to pytest
 # make check  format, lint, types, documentation
 # make docs   the documentation, in docs/_build/html

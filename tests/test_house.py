@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import trimif
+from trimif.testing._lab_requirements import PROGRAMS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "trimif"
@@ -131,6 +132,11 @@ def undocumented(name: str) -> Iterator[str]:
 
 def test_every_public_name_has_a_docstring() -> None:
     assert [fault for name in trimif.__all__ for fault in undocumented(name)] == []
+
+
+def test_set_up_installs_what_the_lab_needs() -> None:
+    script = (ROOT / ".ci" / "install-lab-packages").read_text()
+    assert dict(re.findall(r"([\w-]+):([\w-]+)", script.split("for tool in")[1].split("; do")[0])) == dict(PROGRAMS)
 
 
 @pytest.fixture(scope="module")
