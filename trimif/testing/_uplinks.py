@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -79,6 +80,8 @@ def open_two_uplinks() -> Iterator[TwoUplinks]:
         _configure(host, ["link set lo up"])
         for uplink, far in (("up-a", a), ("up-b", b)):
             _plug(host, uplink, far)
+        for namespace, interface in ((host, "up-a"), (host, "up-b"), (a, "lan0"), (b, "lan0")):
+            _wait_operational(namespace, interface)
         yield TwoUplinks(host, a, b, *(stack.enter_context(Capture(far, "lan0")) for far in (a, b)))
 
 
@@ -93,6 +96,15 @@ def _plug(host: Namespace, uplink: str, far: Namespace) -> None:
     _configure(far, ["link set lo up", *_end("lan0", ROUTERS[uplink], "fe80::1"), *_peers()])
     routes = [f"route add default via {router} metric {_METRICS[uplink]}" for router in ROUTERS[uplink]]
     _configure(host, [*_end(uplink, ADDRESSES[uplink], "fe80::10"), *routes])
+
+
+def _wait_operational(namespace: Namespace, interface: str) -> None:
+    """A new cable drops what is sent until the kernel's link watch has seen both ends: a lost ARP costs a second."""
+    deadline = time.monotonic() + 5
+    while b"state UP" not in namespace.run(["ip", "link", "show", interface], stdout=subprocess.PIPE).stdout:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{interface} of {namespace} does not come up")
+        time.sleep(0.002)
 
 
 def _end(interface: str, addresses: tuple[str, ...], link_local: str) -> list[str]:

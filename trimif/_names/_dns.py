@@ -1,0 +1,84 @@
+"""The Domain Name System inside one provisioning domain: whom to ask, how often, and where a chain of aliases leads.
+
+A question goes to the domain's servers in their order. One that fails is passed at once, one that is silent after
+`ATTEMPT_SECONDS`; then the same once more, without EDNS, for the sake of servers that stumble over it (RFC 6891,
+6.2.2). The first answer counts, also a negative one: the servers of one domain know the same (RFC 7556, 5.2).
+Aliases are followed inside the domain, `ALIASES` at most.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import trio
+
+from trimif._model import DomainView, Family, IPAddress, TranslationOutcome
+from trimif._names._exchange import ask_server
+from trimif._names._question import Addresses, Alias, NoSuchName, Reply, ServerFailed, ask_for
+
+if TYPE_CHECKING:
+    from dns.name import Name
+
+ATTEMPT_SECONDS = 2.0
+QUESTION_SECONDS = 12.0  # three silent servers, twice
+ALIASES = 8
+
+_log = logging.getLogger("trimif.names")
+
+
+async def find_addresses(
+    view: DomainView, name: Name, family: Family, tell: Callable[[IPAddress], None]
+) -> TranslationOutcome:
+    """Ask the domain's servers for the addresses of one family, and tell them.
+
+    Returns:
+        ANSWERED, NO_DATA, NO_SUCH_NAME, REFUSED (every server that answered failed, or the aliases lead nowhere),
+        or TIMED_OUT.
+    """
+    reply = await _ask_servers(view, name, family)
+    for _ in range(ALIASES):
+        if not isinstance(reply, Alias):
+            break
+        reply = await _ask_servers(view, reply.name, family)
+    return _report(reply, tell)
+
+
+def _report(reply: Reply | None, tell: Callable[[IPAddress], None]) -> TranslationOutcome:
+    match reply:
+        case Addresses(addresses):
+            for address in addresses:
+                tell(address)
+            return TranslationOutcome.ANSWERED if addresses else TranslationOutcome.NO_DATA
+        case NoSuchName():
+            return TranslationOutcome.NO_SUCH_NAME
+        case None:
+            return TranslationOutcome.TIMED_OUT
+        case _:  # a server that failed, or one more alias
+            return TranslationOutcome.REFUSED
+
+
+async def _ask_servers(view: DomainView, name: Name, family: Family) -> Reply | None:
+    """The first useful reply, else the last server's failure, else None: nobody answered in time."""
+    failure: Reply | None = None
+    with trio.move_on_after(QUESTION_SECONDS):
+        await trio.lowlevel.checkpoint()
+        for edns in (True, False):
+            for server in view.dns_servers:
+                reply = await _ask_server(view, server, name, family, edns=edns)
+                if reply is not None and not isinstance(reply, ServerFailed):
+                    return reply
+                failure = reply or failure
+    return failure
+
+
+async def _ask_server(view: DomainView, server: IPAddress, name: Name, family: Family, *, edns: bool) -> Reply | None:
+    with trio.move_on_after(ATTEMPT_SECONDS):
+        await trio.lowlevel.checkpoint()
+        try:
+            return await ask_server(view, server, ask_for(name, family, edns=edns))
+        except OSError as error:
+            _log.debug("%s: name server %s is passed over: %s", view.name, server, error)
+            return ServerFailed(type(error).__name__)
+    return None
