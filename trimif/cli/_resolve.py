@@ -1,0 +1,86 @@
+"""``trimif resolve``: what does each network say that a name's addresses are?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import trio
+
+import trimif
+from trimif import (
+    DomainSnapshot,
+    IPAddress,
+    Mif,
+    NameTranslation,
+    NameTranslationFinished,
+    Subscriber,
+    TranslateName,
+    TranslationOutcome,
+)
+from trimif.cli._domains import UnknownDomain, select_domains, wait_settled
+from trimif.cli._run import emit, run
+from trimif.cli._terminal import escape, fail, milliseconds
+
+__all__ = ["resolve", "translate_everywhere"]
+
+
+def resolve(name: str, *, domain: str | None = None, wait: float = 1.0) -> int:
+    """Ask every network for the addresses of a name, each by its own DNS servers, and show what came back when.
+
+    Ends with 0 if any answered, else with 1.
+
+    For example `trimif resolve www.example.org`, or `trimif resolve intranet.example.com --domain tun0/ipv4`.
+
+    Args:
+        name: The name, for example www.example.org.
+        domain: Ask this provisioning domain only, for example eth0/ipv4.
+        wait: Seconds in which routers may answer, if not every network's DNS servers are known at once.
+    """
+    return run(lambda: _resolve(name, domain, wait))
+
+
+async def _resolve(name: str, wanted: str | None, patience: float) -> int:
+    async with trimif.open_mif() as mif:
+        await wait_settled(mif, patience)
+        try:
+            domains = select_domains(mif, wanted, name)
+            told = await translate_everywhere(mif, domains, name)
+        except (UnknownDomain, ValueError) as error:
+            fail(str(error))
+            return 1
+    if not domains:
+        fail("there is no provisioning domain to ask; trimif show tells more")
+    return 0 if any(told.values()) else 1
+
+
+async def translate_everywhere(mif: Mif, domains: Iterable[DomainSnapshot], name: str) -> dict[str, list[IPAddress]]:
+    """Translate a name in several domains at once, printing answers as they come; the addresses by domain's name.
+
+    Raises:
+        ValueError: it is not a name.
+    """
+    told: dict[str, list[IPAddress]] = {domain.announcement.name: [] for domain in domains}
+    async with mif.open_subscriber() as subscriber:
+        for domain in domains:
+            # The id says which domain it was: names of domains are unique at one moment.
+            subscriber.post(TranslateName(domain.announcement.domain, name, domain.announcement.name))
+        await _print_answers(subscriber, told)
+    return told
+
+
+async def _print_answers(subscriber: Subscriber, told: dict[str, list[IPAddress]]) -> None:
+    began, outstanding, width = trio.current_time(), set(told), max(map(len, told), default=0)
+
+    def say(domain: str, text: str) -> None:
+        emit(f"{escape(domain):{width}}  {milliseconds(trio.current_time() - began):>10}  {text}")
+
+    await trio.lowlevel.checkpoint()
+    while outstanding:
+        match await subscriber.receive():
+            case NameTranslation(translation_id=str() as domain, address=address):
+                told[domain].append(address)
+                say(domain, str(address))
+            case NameTranslationFinished(translation_id=str() as domain, outcome=outcome):
+                outstanding.remove(domain)
+                if outcome is not TranslationOutcome.ANSWERED:
+                    say(domain, outcome.value)
