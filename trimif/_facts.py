@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import TypeAlias
 
 from attrs import field, frozen
+from attrs.validators import instance_of
 
-from trimif._model import InterfaceKind, IPAddress, IPNetwork, Origin, Route
+from trimif._model import InterfaceKind, IPAddress, IPNetwork, Origin, Route, to_address
 
 __all__ = [
     "AddressFact",
@@ -284,6 +286,18 @@ class AllLeases:
     leases: tuple[Lease, ...]
 
 
+def _addresses(values: Iterable[IPAddress | str]) -> tuple[IPAddress, ...]:
+    if isinstance(values, str):
+        raise TypeError(f"{values!r} is one string; give a sequence of addresses")
+    return tuple(map(to_address, values))
+
+
+def _names(values: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(values, str):
+        raise TypeError(f"{values!r} is one string; give a sequence of domain names")
+    return tuple(name.removesuffix(".") for name in values)
+
+
 @frozen
 class StaticConfiguration:
     """What a person knows about an interface that nobody on the network says: a VPN's name servers, mostly.
@@ -292,11 +306,13 @@ class StaticConfiguration:
 
     Attributes:
         interface: the interface's name.
+        dns_servers: in the order in which they are to be asked; text is converted.
+        search_domains: a trailing dot is dropped.
     """
 
-    interface: str
-    dns_servers: tuple[IPAddress, ...] = ()
-    search_domains: tuple[str, ...] = ()
+    interface: str = field(validator=instance_of(str))
+    dns_servers: tuple[IPAddress, ...] = field(default=(), converter=_addresses)
+    search_domains: tuple[str, ...] = field(default=(), converter=_names)
 
 
 @frozen

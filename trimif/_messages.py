@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from attrs import field, frozen
@@ -26,6 +25,7 @@ from trimif._model import (
     NotConnectedReason,
     Origin,
     TranslationOutcome,
+    to_address,
 )
 
 if TYPE_CHECKING:
@@ -36,13 +36,6 @@ T = TypeVar("T")
 
 NAME_OCTETS = 253  # RFC 1035, 2.3.4, less the root label
 LABEL_OCTETS = 63
-
-
-def _address(value: IPAddress | str) -> IPAddress:
-    try:
-        return ip_address(value)
-    except ValueError:
-        raise ValueError(f"{value!r} is not an IPv4 or IPv6 address, for example '198.51.100.7'") from None
 
 
 def _check_port(_instance: object, _attribute: Attribute[int], value: Any) -> None:
@@ -190,7 +183,7 @@ class ConnectToAddress:
     """
 
     domain: DomainId = field(validator=instance_of(DomainId))
-    address: IPAddress = field(converter=_address)
+    address: IPAddress = field(converter=to_address)
     port: int = field(validator=_check_port)
     connection_id: Hashable = field(validator=_check_identifier)
 
@@ -200,8 +193,8 @@ class ConnectToAddressFromAddress:
     """The same from one given source address of the domain (draft 3.5.20)."""
 
     domain: DomainId = field(validator=instance_of(DomainId))
-    source: IPAddress = field(converter=_address)
-    address: IPAddress = field(converter=_address)
+    source: IPAddress = field(converter=to_address)
+    address: IPAddress = field(converter=to_address)
     port: int = field(validator=_check_port)
     connection_id: Hashable = field(validator=_check_identifier)
 

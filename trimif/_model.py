@@ -8,7 +8,7 @@ draft-liu-mif-api-extension-06 (the draft), RFC 7556 and the Linux kernel.
 from __future__ import annotations
 
 import enum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from attrs import field, frozen
@@ -36,6 +36,14 @@ IPAddress: TypeAlias = IPv4Address | IPv6Address
 IPNetwork: TypeAlias = IPv4Network | IPv6Network
 
 T = TypeVar("T")
+
+
+def to_address(value: IPAddress | str) -> IPAddress:
+    """Text to an address; the error names what is wrong and shows what would be right."""
+    try:
+        return ip_address(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not an IPv4 or IPv6 address, for example '198.51.100.7'") from None
 
 
 @frozen(repr=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, cast
@@ -61,8 +62,7 @@ class Listener:
         self.woken = 0
         self.mailbox: Mailbox = core.open_mailbox(size, 50, self._wake)
         self.checker = LawChecker()
-        self.accepted_answers = 0
-        self.received_answers = 0
+        self.addresses_due: Counter[object] = Counter()
         self.barriers: list[dict[Withdrawal, News] | None] = []
 
     def _wake(self) -> None:
@@ -155,23 +155,23 @@ class Story:
         """One thing that happens on the host."""
         rng = self.rng
         index = rng.choice(INDEXES)
-        what = rng.randrange(12)
+        what = rng.randrange(40)
         if what == 0 and index in self.links:
             yield LinkGone(index)
             if rng.random() < 0.3:  # made again at once, with the same index
                 yield self.link_fact(index)
-        elif what <= 2 or index not in self.links:
+        elif what <= 3 or index not in self.links:
             yield self.link_fact(index)
-        elif what <= 5:
+        elif what <= 16:
             yield self.address_fact(index)
-        elif what == 6:
+        elif what <= 21:
             family = rng.choice([4, 6])
             yield AddressGone(index, self.address(index, family), 24 if family == 4 else 64)
-        elif what == 7:
+        elif what <= 25:
             yield self.route_fact(index)
-        elif what <= 9:
+        elif what <= 34:
             yield self.advertisement(index)
-        elif what == 10:
+        elif what <= 37:
             yield self.leases()
         else:
             yield from self.resynchronisation()
@@ -245,7 +245,8 @@ class Story:
             del self.pending[pending]
         if not self.core.answer(pending, message):
             raise LawBroken(8, f"{request} was neither abandoned nor wanted")
-        listener.accepted_answers += 1
+        if isinstance(message, m.NameTranslation):
+            listener.addresses_due[message.translation_id] += 1
 
     def listener_of(self, mailbox: Mailbox) -> Listener:
         return next(listener for listener in self.listeners if listener.mailbox is mailbox)
@@ -261,6 +262,8 @@ class Story:
         except TooManyRequests:
             return
         listener.checker.posted(request, domain_is_there=there)
+        if isinstance(request, m.TranslateName):
+            listener.addresses_due[request.translation_id] = 0
         if isinstance(request, m.GetConfigurationData):
             listener.barriers.append(None if behind or listener.mailbox.max_buffer_size < 1000 else self.present())
         elif type(request).__name__.startswith(("Announce", "Stop")):
@@ -271,7 +274,11 @@ class Story:
         rng, key = self.rng, self.rng.randrange(8)
         requests: list[m.Request] = [m.AnnounceInterfaces()] * 2
         if rng.random() < 0.15:
-            requests = [m.StopAnnouncingInterfaces(), m.StopTranslatingName(key), m.StopConnecting(key)]
+            requests = [m.StopAnnouncingInterfaces()]
+            requests += [
+                m.StopTranslatingName(key) if kind == "translation" else m.StopConnecting(key)
+                for kind, key in listener.mailbox.outstanding
+            ]
         if self.known_interfaces and rng.random() < 0.6:
             interface = rng.choice(self.known_interfaces[-4:])
             requests += [m.AnnounceProvisioningDomain(interface)] * 4
@@ -305,10 +312,25 @@ class Story:
                 self.streams.discard(cast(Any, message.stream))
             self.learn(message)
             listener.checker.received(message)
-            if isinstance(message, m.NameTranslation | m.NameTranslationFinished | m.Connected | m.NotConnected):
-                listener.received_answers += 1
+            if isinstance(message, m.NameTranslation):
+                listener.addresses_due[message.translation_id] -= 1
+            if isinstance(message, m.NameTranslationFinished) and listener.addresses_due[message.translation_id]:
+                raise LawBroken(7, f"addresses of translation {message.translation_id!r} were lost")
             if isinstance(message, m.ConfigurationData | m.NoConfigurationData):
                 self.check_barrier(listener)
+            self.follow_up(listener, message)
+
+    def follow_up(self, listener: Listener, message: m.Announcement) -> None:
+        """Ask on, as programs do."""
+        requests: list[m.Request] = []
+        if isinstance(message, m.InterfaceAnnouncement):
+            requests = [m.AnnounceProvisioningDomain(message.interface)]
+        elif isinstance(message, m.ProvisioningDomainAnnouncement):
+            lifetimes = self.rng.random() < 0.3
+            requests = [m.AnnounceConfigurationElement(message.domain), m.AnnounceAddress(message.domain, lifetimes)]
+        for request in requests:
+            if self.rng.random() < 0.8:
+                self.post(listener, request)
 
     def learn(self, message: m.Announcement) -> None:
         if isinstance(message, m.InterfaceAnnouncement) and message.interface not in self.known_interfaces:
@@ -393,7 +415,7 @@ class Story:
         elif what == 10 and len(self.listeners) < 4:
             self.listeners.append(Listener(self.core, rng.choice([1, 2, 5, 1000])))
             self.post(self.listeners[-1], m.AnnounceInterfaces())
-        elif what == 11 and self.listeners and rng.random() < 0.2:
+        elif what == 11 and self.listeners and rng.random() < 0.4:
             self.leave(rng.choice(self.listeners))
         elif self.listeners and what < 16:
             listener = rng.choice(self.listeners)

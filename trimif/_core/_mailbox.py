@@ -218,9 +218,14 @@ class Mailbox:
         while not self._portion:
             if not self._queue:
                 return False
-            if not isinstance(self._queue[0], _Compare):
+            entry = self._queue[0]
+            if isinstance(entry, _Compare):
+                self._work_out_portion(presence)
+            elif isinstance(entry, _Single) and self._is_told(entry):
+                self._queue.popleft()
+                self._singles -= 1
+            else:
                 return True
-            self._work_out_portion(presence)
         return True
 
     def take(self, presence: Presence) -> Announcement | None:
@@ -272,6 +277,13 @@ class Mailbox:
             refresh = isinstance(message, AddressAnnouncement) and is_refresh(told.get(withdrawal_of(message)), message)
             if self._wants((message, refresh)) or isinstance(message, WITHDRAWALS):
                 yield message
+
+    def _is_told(self, single: _Single) -> bool:
+        """A lifetime that was extended, which nobody heard, and cut back again: the same content (law 3)."""
+        message = single.message
+        if not isinstance(message, AddressAnnouncement):
+            return False
+        return self._told.get(single.interface, {}).get(withdrawal_of(message)) == message
 
     def _count(self, single: _Single) -> Announcement:
         message = single.message

@@ -83,12 +83,15 @@ def _announce(
         case AnnounceInterfaces():
             if not interests.interfaces:
                 interests.interfaces = True
-                # news of one that is gone must not come before an announcement that will never come (law 1)
-                for each in dict.fromkeys([*mailbox.interfaces_in_queue(), *core.interfaces]):
+                for each in mailbox.interfaces_in_queue():
+                    _catch_up_with_gone(mailbox, each)
+                for each in core.interfaces:
                     mailbox.compare(each)
         case AnnounceProvisioningDomain(interface=interface):
             core.check_interface(interface)
-            if core.presence(interface) and interface not in interests.domains:
+            if not core.presence(interface):
+                _catch_up_with_gone(mailbox, interface)
+            elif interface not in interests.domains:
                 interests.domains.add(interface)
                 mailbox.compare(interface)
         case AnnounceConfigurationElement(domain=domain):
@@ -105,6 +108,12 @@ def _announce(
                 mailbox.compare(owner)
         case _:
             assert_never(request)
+
+
+def _catch_up_with_gone(mailbox: Mailbox, interface: InterfaceId) -> None:
+    """News that wait of an interface that is gone would come without the parent that was just asked for (law 1)."""
+    if interface in mailbox.interfaces_in_queue():
+        mailbox.compare(interface)
 
 
 def _stop(
