@@ -71,7 +71,8 @@ class Link:
 
     async def receive_solicitation(self) -> tuple[IPv6Address, int]:
         """The next solicitation's source and hop limit."""
-        await trio.lowlevel.wait_readable(self.socket)
+        with trio.fail_after(30):
+            await trio.lowlevel.wait_readable(self.socket)
         octets, ancillary, _flags, sender = self.socket.recvmsg(1500, 100)
         assert octets[0] == ROUTER_SOLICITATION
         ((_level, _kind, hop_limit),) = ancillary
@@ -118,7 +119,8 @@ class Running:
     facts: trio.MemoryReceiveChannel[Fact]
 
     async def next_advertisement(self) -> RouterAdvertisement:
-        fact = await self.facts.receive()
+        with trio.fail_after(30):
+            fact = await self.facts.receive()
         assert isinstance(fact, RouterAdvertisement)
         return fact
 
@@ -135,8 +137,7 @@ async def running(namespace: Namespace) -> AsyncIterator[Running]:
     async with trio.open_nursery() as nursery:
         with namespace.entered():
             await nursery.start(source.run, report)
-        with trio.fail_after(20):
-            yield Running(source, receiver)
+        yield Running(source, receiver)
         nursery.cancel_scope.cancel()
 
 
