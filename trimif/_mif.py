@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import trio
 import trio.lowlevel
@@ -29,7 +29,7 @@ from trimif._messages import (
     Request,
     TranslateName,
 )
-from trimif._model import DomainId, InterfaceId, IPAddress
+from trimif._model import DomainId, DomainView, InterfaceId, IPAddress, TranslationOutcome
 from trimif._names import translate
 from trimif._scopes import Scope, open_scope_tree
 from trimif._sources import Source, SourceStatistics
@@ -40,6 +40,20 @@ __all__ = ["MifElement", "MifStatistics", "Record", "run_element"]
 
 Record: TypeAlias = Callable[[float, Sequence[Fact]], None]
 """Is called with the time and the facts of each step, before the core applies them."""
+
+Translate: TypeAlias = Callable[[DomainView, str, Callable[[IPAddress], None]], Awaitable[TranslationOutcome]]
+"""How names are translated: `trimif._names.translate`, or a simulated host's."""
+
+
+class Connect(Protocol):
+    """How connects are made: `trimif._connect.connect`, or a simulated host's."""
+
+    async def __call__(
+        self, view: DomainView, address: IPAddress, port: int, *, source: IPAddress | None
+    ) -> trio.SocketStream:
+        """Connect, or raise `ConnectFailed`."""
+        ...
+
 
 LOOKUP, CONNECT = 0, 1  # ranks below a domain
 DOMAIN = 0  # below an interface
@@ -66,8 +80,18 @@ class MifElement:
 
     _root: Scope
 
-    def __init__(self, core: Core, sources: Sequence[Source], record: Record | None = None) -> None:
+    def __init__(
+        self,
+        core: Core,
+        sources: Sequence[Source],
+        record: Record | None = None,
+        *,
+        translate: Translate = translate,
+        connect: Connect = connect,
+    ) -> None:
         self._core = core
+        self._translate_name = translate
+        self._connect_through = connect
         self._sources = sources
         self._record = record
         self._scopes: dict[InterfaceId | DomainId, Scope] = {}
@@ -207,7 +231,7 @@ class MifElement:
 
         view = self._core.view(request.domain, trio.current_time())
         if view is not None:  # a domain that is gone has answered already
-            outcome = await translate(view, request.name, tell)
+            outcome = await self._translate_name(view, request.name, tell)
             self._core.answer(pending, NameTranslationFinished(request.translation_id, outcome))
 
     async def _connect(
@@ -217,7 +241,7 @@ class MifElement:
         if view is None:
             return
         try:
-            stream = await connect(view, address, port, source=source)
+            stream = await self._connect_through(view, address, port, source=source)
         except ConnectFailed as failure:
             text = failure.strerror or str(failure)
             self._core.answer(pending, NotConnected(connection_id, failure.reason, failure.errno or 0, text))

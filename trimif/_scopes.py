@@ -56,14 +56,12 @@ class Scope:
         return child
 
     async def start(self, task: Callable[[trio.TaskStatus[None]], Awaitable[object]], *, name: str, rank: int) -> Scope:
-        """The same, and wait until the task calls ``started()`` or ends."""
+        """The same, and wait until the task calls ``started()`` or returns. One that raises cancels the wait."""
         status = _Status()
 
         async def run() -> None:
-            try:
-                await task(status)
-            finally:
-                status.started()
+            await task(status)
+            status.started()  # one that has nothing to do, and ended
 
         child = self.start_soon(run, name=name, rank=rank)
         await status.event.wait()

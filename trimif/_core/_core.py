@@ -262,9 +262,8 @@ class Core:
     def _was_issued(self, token: str, kind: str, issued: int) -> bool:
         prefix = f"{self._name}-{kind}"
         serial = token.removeprefix(prefix)
-        return (
-            token.startswith(prefix) and serial.isdecimal() and str(int(serial)) == serial and 0 < int(serial) <= issued
-        )
+        plausible = serial.isascii() and serial.isdecimal() and len(serial) <= len(str(issued))
+        return token.startswith(prefix) and plausible and 0 < int(serial) <= issued
 
     def presence(self, interface: InterfaceId) -> Table:
         """What is to be announced of an interface now; nothing if it is gone."""

@@ -207,6 +207,8 @@ class Mailbox:
         self._singles = 0
 
     def _drop_singles(self, interface: InterfaceId) -> None:
+        if not self._singles:
+            return
         kept = deque(e for e in self._queue if not (isinstance(e, _Single) and e.interface == interface))
         self._singles -= len(self._queue) - len(kept)
         self._queue = kept
