@@ -327,18 +327,21 @@ async def test_without_inotify_it_says_so_and_returns(tmp_path: Path) -> None:
     assert "inotify" in limitation.remedy
 
 
-async def test_cancelled_it_leaves_no_descriptor(tmp_path: Path) -> None:
-    before = inotify_descriptors()
+async def test_it_keeps_one_descriptor_and_cancelled_none(tmp_path: Path) -> None:
+    (tmp_path / "dhclient.leases").write_text(lease_text())
+    before = set(open_descriptors())
     async with running(DhclientSource([tmp_path])) as dhclient:
         await dhclient.leases()
-        (opened,) = inotify_descriptors() - before
+        (opened,) = set(open_descriptors()) - before
+        assert "inotify" in open_descriptors()[opened]
         assert not os.get_inheritable(opened)
-    assert inotify_descriptors() == before
+    assert set(open_descriptors()) == before
 
 
-def inotify_descriptors() -> set[int]:
-    links = {name: Path("/proc/self/fd", name) for name in os.listdir("/proc/self/fd")}
-    return {int(name) for name, link in links.items() if link.is_symlink() and "inotify" in os.readlink(link)}
+def open_descriptors() -> dict[int, str]:
+    """What this process has open, the descriptor that looks apart."""
+    links = {int(name): Path("/proc/self/fd", name) for name in os.listdir("/proc/self/fd")}
+    return {number: os.readlink(link) for number, link in links.items() if link.is_symlink()}
 
 
 # ---------------------------------------------------------------- static
