@@ -40,7 +40,7 @@ from trimif._messages import (
     ProvisioningDomainAnnouncement,
     TranslateName,
 )
-from trimif._model import DomainId, InterfaceKind, IPAddress, TranslationOutcome
+from trimif._model import DomainId, InterfaceKind, IPAddress, TranslationOutcome, to_address, to_port
 from trimif._subscriber import Subscriber
 
 
@@ -89,8 +89,8 @@ class _Dial:
         self._subscriber = subscriber
         self._host = host.decode("ascii") if isinstance(host, bytes) else host
         self._literal = _literal(self._host)
-        self._port = port
-        self._source = None if local_address is None else ip_address(local_address)
+        self._port = to_port(port)
+        self._source = None if local_address is None else to_address(local_address)
         self._race = Race(delay)
         self._interfaces: dict[object, InterfaceAnnouncement] = {}
         self._domains: dict[DomainId, _Domain] = {}
@@ -115,13 +115,14 @@ class _Dial:
 
     def _begin_translations(self) -> None:
         now = trio.current_time()
-        if self._literal is not None:
-            for domain in list(self._domains.values()):
+        if self._source is not None and not any(self._source in each.addresses for each in self._domains.values()):
+            raise OSError(errno.EADDRNOTAVAIL, f"no domain has the local address {self._source}")
+        order = list(self._interfaces)
+        for domain in sorted(self._domains.values(), key=lambda domain: order.index(domain.announcement.interface)):
+            if self._literal is None:
+                self._translate(domain)
+            else:
                 self._offer(domain, self._literal, now)
-            self._race.complete(now)
-            return
-        for domain in self._domains.values():
-            self._translate(domain)
         self._complete_if_translated()
 
     def _translate(self, domain: _Domain) -> None:
@@ -206,7 +207,7 @@ class _Dial:
     def _failure(self) -> OSError:
         target = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
         reports = list(self._reports())
-        if not any(not domain.is_loopback for domain in self._domains.values()):
+        if all(domain.is_loopback for domain in self._domains.values()):
             reports.append("no provisioning domain is usable")
         text = f"all attempts to connect to {target} failed: {'; '.join(reports) or 'no domain can reach it'}"
         failures = [failure for domain in [*self._domains.values(), *self._gone] for failure in domain.failures]

@@ -26,6 +26,7 @@ from trimif._model import (
     Origin,
     TranslationOutcome,
     to_address,
+    to_port,
 )
 
 if TYPE_CHECKING:
@@ -36,11 +37,6 @@ T = TypeVar("T")
 
 NAME_OCTETS = 253  # RFC 1035, 2.3.4, less the root label
 LABEL_OCTETS = 63
-
-
-def _check_port(_instance: object, _attribute: Attribute[int], value: Any) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
-        raise ValueError(f"{value!r} is not a TCP port: an integer from 1 to 65535")
 
 
 def _check_identifier(_instance: object, attribute: Attribute[Hashable], value: Hashable) -> None:
@@ -184,7 +180,7 @@ class ConnectToAddress:
 
     domain: DomainId = field(validator=instance_of(DomainId))
     address: IPAddress = field(converter=to_address)
-    port: int = field(validator=_check_port)
+    port: int = field(converter=to_port)
     connection_id: Hashable = field(validator=_check_identifier)
 
 
@@ -195,7 +191,7 @@ class ConnectToAddressFromAddress:
     domain: DomainId = field(validator=instance_of(DomainId))
     source: IPAddress = field(converter=to_address)
     address: IPAddress = field(converter=to_address)
-    port: int = field(validator=_check_port)
+    port: int = field(converter=to_port)
     connection_id: Hashable = field(validator=_check_identifier)
 
 

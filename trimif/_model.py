@@ -46,6 +46,13 @@ def to_address(value: IPAddress | str) -> IPAddress:
         raise ValueError(f"{value!r} is not an IPv4 or IPv6 address, for example '198.51.100.7'") from None
 
 
+def to_port(value: Any) -> int:
+    """A TCP port, or an error that says what one is."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
+        raise ValueError(f"{value!r} is not a TCP port: an integer from 1 to 65535")
+    return value
+
+
 @frozen(repr=False)
 class InterfaceId:
     """Identifies an interface while the process lives; never reused (draft 3.5.3, law 9). Opaque: compare it only."""
