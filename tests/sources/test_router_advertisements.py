@@ -70,8 +70,8 @@ class Link:
             return socket.if_nametoindex("isp0")
 
     async def receive_solicitation(self) -> tuple[IPv6Address, int]:
-        """The next solicitation's source and hop limit."""
-        with trio.fail_after(30):
+        """The next solicitation's source and hop limit; it is due now, not after the four seconds to the next."""
+        with trio.fail_after(3):
             await trio.lowlevel.wait_readable(self.socket)
         octets, ancillary, _flags, sender = self.socket.recvmsg(1500, 100)
         assert octets[0] == ROUTER_SOLICITATION
