@@ -7,7 +7,7 @@ the all-nodes group ff02::1, so nothing has to be joined. The kernel verifies th
 here and by the parser.
 
 One task listens, one solicits. The second keeps a schedule of interfaces, and sends each up to three solicitations
-four seconds apart, "until it receives a Router Advertisement". The random delay before the first is left out: it is
+four seconds apart, until a default router has advertised itself there. The random delay before the first is left out: it is
 there for hosts that all see their link come up at one moment, and what starts us then is the end of duplicate
 address detection, which was delayed at random itself.
 """
@@ -162,7 +162,8 @@ class RouterAdvertisementSource:
         except MalformedInput as fault:
             self._count_malformed(fault)
             return
-        # "… until it receives … a valid Router Advertisement with a non-zero Router Lifetime" (RFC 4861, 6.3.7).
+        # RFC 4861, 6.3.7: who "receives a valid Router Advertisement with a non-zero Router Lifetime … MUST desist
+        # from sending additional solicitations on that interface".
         if advertisement.header is not None and advertisement.header.until > now:
             self._schedule.pop(datagram.index, None)
         yield advertisement
