@@ -6,7 +6,7 @@ without an error, what it was told has to be what is.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
@@ -101,7 +101,7 @@ class Program:
     def news(self) -> Sequence[Announcement]:
         return self.history[self._begin :]
 
-    async def when(self, condition: Callable[[], T]) -> T:
+    async def when(self, condition: Callable[[], T | None]) -> T:
         """Receive until the condition holds of what was told; returns what it returned."""
         with trio.move_on_after(SECONDS):
             while not (found := condition()):
@@ -113,12 +113,10 @@ class Program:
     async def until(self, kind: type[M], **fields: object) -> M:
         """Receive until one of the news is of that kind with these fields; returns the first."""
 
-        def find() -> M | None:
-            return next((each for each in self.news if is_like(each, kind, fields)), None)
+        def is_it(message: Announcement) -> bool:
+            return all(getattr(message, name) == value for name, value in fields.items())
 
-        found = await self.when(find)
-        assert found is not None
-        return found
+        return await self.when(lambda: next((m for m in self.news if isinstance(m, kind) and is_it(m)), None))
 
     def check_rest(self) -> None:
         """The host is quiet: what was told is what is (law 4)."""
@@ -150,6 +148,14 @@ class Program:
         await self.when(lambda: self.elements(name) and self.addresses(name))
         return self.domains()[name]
 
+    async def quiet(self) -> None:
+        """Wait until provider A's router advertisement has come whole: only trimif's own listener sees the MTU.
+
+        The kernel's routes come first, and its account of the options a moment later: up to three revisions.
+        """
+        await self.when(lambda: Information.MTU in data_of(self._mif, "up-a/ipv6", ElementType.RA))
+        self.begin()
+
     # ---------------------------------------------------------------- asking
 
     async def get(self, domain: DomainId, element: ElementType, information: Information[T]) -> T | None:
@@ -166,10 +172,6 @@ class Program:
         finished = await self.until(NameTranslationFinished, translation_id=key)
         told = [each for each in self.history if isinstance(each, NameTranslation) and each.translation_id == key]
         return {str(each.address) for each in told}, finished.outcome
-
-
-def is_like(message: Announcement, kind: type[M], fields: dict[str, object]) -> bool:
-    return isinstance(message, kind) and all(getattr(message, name) == value for name, value in fields.items())
 
 
 def kinds(messages: Sequence[Announcement]) -> list[str]:
@@ -193,6 +195,13 @@ async def open_program(mif: trimif.Mif, **options: int) -> AsyncIterator[Program
 
 def domains_of(mif: trimif.Mif) -> set[DomainId]:
     return {domain.announcement.domain for each in mif.snapshot().interfaces for domain in each.domains}
+
+
+def data_of(mif: trimif.Mif, name: str, kind: ElementType) -> Mapping[Information[Any], Any]:
+    """What an element of a domain says; nothing if there is none."""
+    domains = (domain for each in mif.snapshot().interfaces for domain in each.domains)
+    elements = (each for domain in domains if domain.announcement.name == name for each in domain.elements)
+    return next((each.data for each in elements if each.announcement.element is kind), {})
 
 
 def presence(mif: trimif.Mif) -> dict[Any, Any]:

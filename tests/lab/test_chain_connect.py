@@ -41,11 +41,13 @@ async def connect(
         program.post(ConnectToAddress(domain, ip_address(address), port, key))
     else:
         program.post(ConnectToAddressFromAddress(domain, ip_address(source), ip_address(address), port, key))
-    answers = (Connected, NotConnected)
-    answer = await program.when(
-        lambda: next((m for m in program.history if isinstance(m, answers) and m.connection_id == key), None)
-    )
+    answer: Connected | NotConnected = await program.when(lambda: answer_to(key, program))
     return answer.stream if isinstance(answer, Connected) else answer
+
+
+def answer_to(key: Hashable, program: Program) -> Connected | NotConnected | None:
+    answers = (each for each in program.history if isinstance(each, Connected | NotConnected))
+    return next((each for each in answers if each.connection_id == key), None)
 
 
 async def connected(
