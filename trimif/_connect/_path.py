@@ -108,7 +108,7 @@ async def check_path(attempt: Attempt) -> None:
     Raises:
         ConnectFailed: NO_ROUTE, WRONG_ROUTER, or NO_SOURCE for a link-local source that no router would pass on.
     """
-    answer = await _find_route(attempt)
+    answer = await find_route(attempt.view.index, attempt.source, attempt.address)
     if answer is None:
         raise attempt.no_route("the domain has no route to it")
     if answer.local:
@@ -118,20 +118,6 @@ async def check_path(attempt: Attempt) -> None:
         # Asked by the domain's interface, IPv4 sends what is for another interface's address to the router.
         if isinstance(attempt.address, IPv4Address) and await _is_of_this_host(attempt.address):
             raise attempt.no_route("it is an address of this host, but none of this domain")
-
-
-async def _find_route(attempt: Attempt) -> RouteAnswer | None:
-    """The route of a socket that is bound to both the device and the source.
-
-    Asked with a source, the kernel heeds rules by source address, but in IPv6 takes the interface for a mere wish
-    (ip6_route_output_flags: strict "if oif and any source") and may answer with a better route out of another one.
-    Asked without a source it is strict, as it is for a bound socket. So a No to the first question is not the end.
-    """
-    index = attempt.view.index
-    answer = await find_route(index, attempt.source, attempt.address)
-    if answer is None and attempt.source is not None and isinstance(attempt.address, IPv6Address):
-        answer = await find_route(index, None, attempt.address)
-    return answer
 
 
 def _check_own_destination(attempt: Attempt) -> None:

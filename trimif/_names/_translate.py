@@ -30,7 +30,7 @@ TRANSLATION_SECONDS = 30.0
 _WORST_FIRST = (TranslationOutcome.TIMED_OUT, TranslationOutcome.REFUSED, TranslationOutcome.NO_DATA)
 
 
-class _Told:
+class Told:
     """The addresses told so far: each once, `MOST_ADDRESSES` at most; one too many ends the translation."""
 
     def __init__(self, tell: Callable[[IPAddress], None]) -> None:
@@ -66,7 +66,7 @@ async def translate(
         tell: called with each address as soon as it is known, each once, `MOST_ADDRESSES` times at most.
         hosts: the path of the local host table.
     """
-    told = _Told(tell)
+    told = Told(tell)
     for address in local_addresses(name, hosts):
         told.add(address)
     outcome = told.outcome(TranslationOutcome.NO_SERVERS)
@@ -76,14 +76,14 @@ async def translate(
     return await _ask_dns(view, name, told)
 
 
-async def _ask_dns(view: DomainView, name: str, told: _Told) -> TranslationOutcome:
+async def _ask_dns(view: DomainView, name: str, told: Told) -> TranslationOutcome:
     outcome = TranslationOutcome.TIMED_OUT
     with told.scope:
         outcome = await _try_names(view, candidate_names(name, view.search_domains), told)
     return told.outcome(outcome)
 
 
-async def _try_names(view: DomainView, names: Sequence[Name], told: _Told) -> TranslationOutcome:
+async def _try_names(view: DomainView, names: Sequence[Name], told: Told) -> TranslationOutcome:
     await trio.lowlevel.checkpoint()
     outcomes = []
     for name in names:
@@ -94,7 +94,7 @@ async def _try_names(view: DomainView, names: Sequence[Name], told: _Told) -> Tr
     return _combine(outcomes)
 
 
-async def _ask_both_families(view: DomainView, name: Name, told: _Told) -> TranslationOutcome:
+async def _ask_both_families(view: DomainView, name: Name, told: Told) -> TranslationOutcome:
     outcomes: list[TranslationOutcome] = []
 
     async def ask(family: Family) -> None:
