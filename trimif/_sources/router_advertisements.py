@@ -7,9 +7,9 @@ the all-nodes group ff02::1, so nothing has to be joined. The kernel verifies th
 here and by the parser.
 
 One task listens, one solicits. The second keeps a schedule of interfaces, and sends each up to three solicitations
-four seconds apart, until a default router has advertised itself there. The random delay before the first is left out: it is
-there for hosts that all see their link come up at one moment, and what starts us then is the end of duplicate
-address detection, which was delayed at random itself.
+four seconds apart, until a default router has advertised itself there. The random delay before the first is left
+out: it is there for hosts that all see their link come up at one moment, and what starts us then is the end of
+duplicate address detection, which was delayed at random itself.
 """
 
 from __future__ import annotations
