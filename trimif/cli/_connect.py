@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated
 
 import trio
@@ -21,7 +22,7 @@ from trimif import (
     NotConnected,
     Subscriber,
 )
-from trimif.cli._domains import UnknownDomain, select_domains, wait_settled
+from trimif.cli._domains import LeaseDirectories, UnknownDomain, select_domains, wait_settled
 from trimif.cli._resolve import translate_everywhere
 from trimif.cli._run import emit, run
 from trimif.cli._terminal import escape, fail, milliseconds
@@ -36,6 +37,7 @@ def connect(
     domain: str | None = None,
     limit: float = 10.0,
     wait: float = 1.0,
+    leases: LeaseDirectories = (),
 ) -> int:
     """Connect to a TCP port through every network, to each address that it knows for the host, all at once.
 
@@ -50,12 +52,14 @@ def connect(
         limit: Seconds until the connects that are still unanswered are given up.
         wait: Seconds in which routers may answer, if not every network's configuration is known at once.
     """
-    return run(lambda: _connect(host, port, domain, limit, wait))
+    return run(lambda: _connect(host, port, domain, limit, wait, leases))
 
 
-async def _connect(host: str, port: int, wanted: str | None, limit: float, patience: float) -> int:
-    async with trimif.open_mif() as mif:
-        await wait_settled(mif, patience)
+async def _connect(
+    host: str, port: int, wanted: str | None, limit: float, patience: float, leases: Sequence[Path]
+) -> int:
+    async with trimif.open_mif(lease_directories=leases) as mif:
+        await wait_settled(mif, patience, wanted)
         try:
             domains = select_domains(mif, wanted, host)
             targets = await _find_targets(mif, domains, host)

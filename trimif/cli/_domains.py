@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, TypeAlias
 
 import trio
+from cyclopts import Parameter
 
 from trimif import (
     AnnounceAddress,
@@ -25,7 +28,27 @@ from trimif import (
 )
 from trimif.cli._terminal import escape
 
-__all__ = ["UnknownDomain", "describe_limitations", "domain_of", "select_domains", "subscribe_further", "wait_settled"]
+__all__ = [
+    "LeaseDirectories",
+    "UnknownDomain",
+    "describe_limitations",
+    "domain_of",
+    "select_domains",
+    "subscribe_further",
+    "wait_settled",
+]
+
+
+LeaseDirectories: TypeAlias = Annotated[
+    Sequence[Path],
+    Parameter(
+        name="--leases",
+        negative=(),
+        show_default=False,
+        help="A directory with lease files of a DHCP client that runs elsewhere than usual, besides the usual ones.",
+    ),
+]
+"""An option that most commands have."""
 
 
 class UnknownDomain(Exception):
@@ -42,27 +65,32 @@ def subscribe_further(subscriber: Subscriber, message: Announcement) -> None:
             subscriber.post(AnnounceAddress(domain))
 
 
-async def wait_settled(mif: Mif, patience: float) -> None:
+async def wait_settled(mif: Mif, patience: float, wanted: str | None = None) -> None:
     """Wait until every network that is up is known with its name servers, but no longer than that many seconds.
 
     `open_mif` does not wait for routers, which are only asked when it opens; they answer within the round trip.
+
+    Args:
+        wanted: the name of the one domain that matters.
     """
     async with mif.open_subscriber() as subscriber:
         subscriber.post(AnnounceInterfaces())
         with trio.move_on_after(patience):
-            await _follow_until_settled(mif, subscriber)
+            await _follow_until_settled(mif, subscriber, wanted)
 
 
-async def _follow_until_settled(mif: Mif, subscriber: Subscriber) -> None:
+async def _follow_until_settled(mif: Mif, subscriber: Subscriber, wanted: str | None) -> None:
     await trio.lowlevel.checkpoint()
-    while not _is_settled(mif):
+    while not _is_settled(mif.snapshot().interfaces, wanted):
         subscribe_further(subscriber, await subscriber.receive())
 
 
-def _is_settled(mif: Mif) -> bool:
+def _is_settled(interfaces: Iterable[InterfaceSnapshot], wanted: str | None) -> bool:
+    if wanted is not None:
+        return any(_has_name_servers(each) for each in _domains(interfaces) if each.announcement.name == wanted)
     return all(
         interface.domains and all(_has_name_servers(domain) for domain in interface.domains)
-        for interface in mif.snapshot().interfaces
+        for interface in interfaces
         if not _is_loopback(interface) and interface.announcement.details.up and interface.announcement.details.carrier
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import trio
 
@@ -17,14 +18,14 @@ from trimif import (
     TranslateName,
     TranslationOutcome,
 )
-from trimif.cli._domains import UnknownDomain, select_domains, wait_settled
+from trimif.cli._domains import LeaseDirectories, UnknownDomain, select_domains, wait_settled
 from trimif.cli._run import emit, run
 from trimif.cli._terminal import escape, fail, milliseconds
 
 __all__ = ["resolve", "translate_everywhere"]
 
 
-def resolve(name: str, *, domain: str | None = None, wait: float = 1.0) -> int:
+def resolve(name: str, *, domain: str | None = None, wait: float = 1.0, leases: LeaseDirectories = ()) -> int:
     """Ask every network for the addresses of a name, each by its own DNS servers, and show what came back when.
 
     Ends with 0 if any answered, else with 1.
@@ -36,12 +37,12 @@ def resolve(name: str, *, domain: str | None = None, wait: float = 1.0) -> int:
         domain: Ask this provisioning domain only, for example eth0/ipv4.
         wait: Seconds in which routers may answer, if not every network's DNS servers are known at once.
     """
-    return run(lambda: _resolve(name, domain, wait))
+    return run(lambda: _resolve(name, domain, wait, leases))
 
 
-async def _resolve(name: str, wanted: str | None, patience: float) -> int:
-    async with trimif.open_mif() as mif:
-        await wait_settled(mif, patience)
+async def _resolve(name: str, wanted: str | None, patience: float, leases: Sequence[Path]) -> int:
+    async with trimif.open_mif(lease_directories=leases) as mif:
+        await wait_settled(mif, patience, wanted)
         try:
             domains = select_domains(mif, wanted, name)
             told = await translate_everywhere(mif, domains, name)

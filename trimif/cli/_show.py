@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -16,7 +17,7 @@ from rich.tree import Tree
 import trimif
 from trimif import DomainSnapshot, ElementSnapshot, Information, InterfaceSnapshot, MifStatistics, Snapshot
 from trimif.cli._describe import ELEMENT_NAMES, describe_data, describe_interface
-from trimif.cli._domains import describe_limitations, wait_settled
+from trimif.cli._domains import LeaseDirectories, describe_limitations, wait_settled
 from trimif.cli._run import emit, run
 from trimif.cli._terminal import escape, for_people, seconds_left
 
@@ -36,7 +37,7 @@ LABELS: dict[Information[Any], str] = {
 }
 
 
-def show(*, json: bool = False, wait: float = 1.0) -> int:
+def show(*, json: bool = False, wait: float = 1.0, leases: LeaseDirectories = ()) -> int:
     """Show what networks told this host: interfaces, provisioning domains, their configuration and addresses.
 
     For example `trimif show`, or `trimif show --json | jq '.interfaces[].domains[].name'`.
@@ -45,11 +46,11 @@ def show(*, json: bool = False, wait: float = 1.0) -> int:
         json: For programs: one JSON object. Times are seconds left, null for ever.
         wait: Seconds in which routers may answer, if not everything is known at once.
     """
-    return run(lambda: _show(json, wait))
+    return run(lambda: _show(json, wait, leases))
 
 
-async def _show(as_json: bool, patience: float) -> int:
-    async with trimif.open_mif() as mif:
+async def _show(as_json: bool, patience: float, leases: Sequence[Path]) -> int:
+    async with trimif.open_mif(lease_directories=leases) as mif:
         await wait_settled(mif, patience)
         snapshot, statistics, now = mif.snapshot(), mif.statistics(), trio.current_time()
     if as_json:

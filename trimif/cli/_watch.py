@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import trio
 
@@ -12,14 +13,14 @@ import trimif
 from trimif import AnnounceInterfaces
 from trimif._facts import Fact
 from trimif.cli._describe import Describer
-from trimif.cli._domains import describe_limitations, subscribe_further
+from trimif.cli._domains import LeaseDirectories, describe_limitations, subscribe_further
 from trimif.cli._run import emit, run
 from trimif.testing._replay import FactsLine, MessageLine, dump_line
 
 __all__ = ["watch"]
 
 
-def watch(*, json: bool = False) -> int:
+def watch(*, json: bool = False, leases: LeaseDirectories = ()) -> int:
     """Watch networks come, change and go: every message of the MIF API, until Ctrl-C.
 
     For example `trimif watch`, or `trimif watch --json > history.jsonl`.
@@ -29,12 +30,12 @@ def watch(*, json: bool = False) -> int:
             nothing left out. A bug report with such a file can be replayed in a test. Times are seconds on the
             clock of this run.
     """
-    return run(_watch_as_json if json else _watch)
+    return run(lambda: _watch_as_json(leases) if json else _watch(leases))
 
 
-async def _watch() -> int:
+async def _watch(leases: Sequence[Path]) -> int:
     describer = Describer()
-    async with trimif.open_mif() as mif, mif.open_subscriber() as subscriber:
+    async with trimif.open_mif(lease_directories=leases) as mif, mif.open_subscriber() as subscriber:
         subscriber.post(AnnounceInterfaces())
         for line in describe_limitations(mif.statistics().limitations):
             emit(line)
@@ -44,8 +45,11 @@ async def _watch() -> int:
     return 0
 
 
-async def _watch_as_json() -> int:
-    async with trimif.open_mif(record=_emit_facts) as mif, mif.open_subscriber() as subscriber:
+async def _watch_as_json(leases: Sequence[Path]) -> int:
+    async with (
+        trimif.open_mif(lease_directories=leases, record=_emit_facts) as mif,
+        mif.open_subscriber() as subscriber,
+    ):
         subscriber.post(AnnounceInterfaces())
         async for message in subscriber:
             emit(dump_line(MessageLine(trio.current_time(), message)))

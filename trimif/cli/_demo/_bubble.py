@@ -12,7 +12,7 @@ from pathlib import Path
 
 from trimif.testing._namespaces import CLONE_NEWNET, CLONE_NEWNS, become_root_in_user_namespace, unshare
 
-__all__ = ["LEASE_DIRECTORY", "NotPermitted", "enter_bubble"]
+__all__ = ["LEASE_DIRECTORY", "NotPossible", "enter_bubble"]
 
 LEASE_DIRECTORY = Path("/dev/shm")
 """Every Linux has it, and the demo can do without what is really there: a private file system covers it."""
@@ -27,15 +27,15 @@ Run it as root (sudo trimif demo), or let users make namespaces; what forbids it
 In a container, the runtime has to allow it as well (for example docker run --privileged)."""
 
 
-class NotPermitted(Exception):
-    """This user may not make namespaces here; the text has the remedy."""
+class NotPossible(Exception):
+    """The demo can't be built here; the text says why, and what to do about it."""
 
 
 def enter_bubble() -> None:
     """Move this process into namespaces of its own, for good. It must have one thread only.
 
     Raises:
-        NotPermitted: neither its own privilege nor a user namespace allows that.
+        NotPossible: neither the user's own privilege nor a user namespace allows that.
     """
     try:
         _leave_the_machine()
@@ -55,7 +55,7 @@ def _become_root() -> None:
         become_root_in_user_namespace()
     except OSError as error:
         text = f"the demo builds a host and networks in Linux namespaces, and this user may not make any ({error})"
-        raise NotPermitted(f"{text}.\n{REMEDY}") from None
+        raise NotPossible(f"{text}.\n{REMEDY}") from None
 
 
 def _mount(source: bytes, target: bytes, kind: bytes | None, flags: int) -> None:

@@ -10,7 +10,7 @@ import trio
 from cyclopts import Parameter
 
 import trimif
-from trimif.cli._demo._bubble import LEASE_DIRECTORY, NotPermitted, enter_bubble
+from trimif.cli._demo._bubble import LEASE_DIRECTORY, NotPossible, enter_bubble
 from trimif.cli._demo._chart import draw_chart
 from trimif.cli._demo._figure2 import Application, Race
 from trimif.cli._demo._networks import DOMAINS, HOST_NAME, PORT, open_networks
@@ -55,22 +55,22 @@ def demo(
 
     Args:
         break_: Cut a network off: its DNS still answers, but its TCP packets are lost on the way, as behind a broken
-            firewall. NETWORK is a provisioning domain (eth0/ipv4, eth0/ipv6, wa0/ipv6) or all that is behind an
-            interface (eth0, wa0). Can be given more than once.
+            firewall. Name a provisioning domain (eth0/ipv4, eth0/ipv6, wa0/ipv6), or an interface (eth0, wa0) for
+            all that is behind it. Can be given more than once.
     """
     broken = frozenset[str]().union(*(CHOICES[name] for name in break_))
     try:
         enter_bubble()
-    except NotPermitted as refusal:
+        return run(lambda: _demonstrate(broken))
+    except NotPossible as refusal:
         for line in str(refusal).splitlines():
             fail(line)
         return 1
-    return run(lambda: _demonstrate(broken))
 
 
 async def _demonstrate(broken: frozenset[str]) -> int:
     _introduce(broken)
-    async with open_networks(broken), trimif.open_mif(lease_directories=[LEASE_DIRECTORY]) as mif:
+    async with open_networks(broken, LEASE_DIRECTORY), trimif.open_mif(lease_directories=[LEASE_DIRECTORY]) as mif:
         async with mif.open_subscriber() as subscriber:
             application = Application(subscriber)
             with trio.move_on_after(PATIENCE) as scope:

@@ -18,6 +18,7 @@ import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -25,7 +26,7 @@ from attrs import frozen
 
 from trimif._facts import AdvertisedPrefix, RouterAdvertisement, RouterHeader
 from trimif._model import IPAddress
-from trimif.cli._demo._bubble import LEASE_DIRECTORY
+from trimif.cli._demo._bubble import NotPossible
 from trimif.testing._namespaces import Namespace
 from trimif.testing._servers_dhcpv4 import DHCPv4Offer, serve_dhcpv4
 from trimif.testing._servers_dns import Zone, serve_dns
@@ -114,11 +115,15 @@ DOMAINS = ("eth0/ipv4", "eth0/ipv6", "wa0/ipv6")
 
 
 @asynccontextmanager
-async def open_networks(broken: frozenset[str]) -> AsyncGenerator[None]:
+async def open_networks(broken: frozenset[str], leases: Path) -> AsyncGenerator[None]:
     """Build everything, start the servers and the DHCP client, and put this thread into the host.
 
     Args:
         broken: the domains whose TCP packets get lost on the wire.
+        leases: where the DHCP client shall keep its lease; not its own to tidy up.
+
+    Raises:
+        NotPossible: the kernel lacks something that the networks are made of.
     """
     with ExitStack() as stack:
         host = stack.enter_context(_namespace("host"))
@@ -131,7 +136,7 @@ async def open_networks(broken: frozenset[str]) -> AsyncGenerator[None]:
                 await nursery.start(run_wire, wire, "host0", "net0", _course(network, broken))
                 await _start_servers(network, beyond, nursery)
             _set_up(host, "lo", *(network.device for network in (CABLE, MOBILE)))
-            with _dhcp_client(CABLE.device):
+            with _dhcp_client(CABLE.device, leases):
                 yield
             nursery.cancel_scope.cancel()
 
@@ -197,10 +202,13 @@ def _set_up(namespace: Namespace, *devices: str) -> None:
 
 @contextmanager
 def _netlink(namespace: Namespace) -> Iterator[Any]:
-    from pyroute2 import IPRoute
+    from pyroute2 import IPRoute, NetlinkError
 
     with namespace.entered(), IPRoute() as netlink:
-        yield netlink
+        try:
+            yield netlink
+        except NetlinkError as error:
+            raise NotPossible(f"this kernel does not build the demo's networks (veth, IPv4, IPv6): {error}") from None
 
 
 def _course(network: Network, broken: frozenset[str]) -> Delay:
@@ -255,9 +263,9 @@ def _advertisement(side: Side) -> RouterAdvertisement:
 
 
 @contextmanager
-def _dhcp_client(device: str) -> Iterator[None]:
+def _dhcp_client(device: str, leases: Path) -> Iterator[None]:
     """Run the DHCP client in the host, where this thread is, away from the terminal and its Ctrl-C."""
-    command = [sys.executable, "-m", "trimif.cli._demo._dhcp_client", device, str(LEASE_DIRECTORY)]
+    command = [sys.executable, "-m", "trimif.cli._demo._dhcp_client", device, str(leases)]
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

@@ -1,0 +1,5 @@
+"""``python -m trimif.cli`` is ``trimif``."""
+
+from trimif.cli import main
+
+main()
