@@ -26,26 +26,30 @@ import trio.lowlevel
 class Scope:
     """A node of the tree: a task, or an owner of nodes."""
 
-    def __init__(self, nursery: trio.Nursery, name: str, rank: int) -> None:
+    def __init__(self, nursery: trio.Nursery, name: str, rank: int, parent: Scope | None = None) -> None:
         self.name = name
         self.rank = rank
-        self.closing = False
+        self._closing = False
         self._nursery = nursery
+        self._parent = parent
         self._children: dict[Scope, None] = {}
-        self._forget: Callable[[], object] = _nothing
         self._cancel_scope: trio.CancelScope | None = None
         self._ended = trio.Event()
 
     def __repr__(self) -> str:
         return f"<Scope {self.name}{' closing' if self.closing else ''}>"
 
+    @property
+    def closing(self) -> bool:
+        """It, or an owner above it, is being closed."""
+        return self._closing or (self._parent is not None and self._parent.closing)
+
     def open_child(self, name: str, rank: int) -> Scope:
         """A new owner below this one; smaller ranks are closed earlier."""
         if self.closing:
             raise RuntimeError(f"{self.name} is closing, {name} can't be opened in it")
-        child = Scope(self._nursery, name, rank)
+        child = Scope(self._nursery, name, rank, self)
         self._children[child] = None
-        child._forget = lambda: self._children.pop(child, None)
         return child
 
     def start_soon(self, task: Callable[[], Awaitable[object]], *, name: str, rank: int) -> Scope:
@@ -68,9 +72,12 @@ class Scope:
         return child
 
     def close_soon(self, reason: str) -> None:
-        """End all that runs below, leaf first, then the node itself; the tree goes on. Does not wait."""
+        """End all that runs below, leaf first, then the node itself; the tree goes on. Does not wait.
+
+        Where an owner above is closing already, it does nothing: this node will have its turn.
+        """
         if not self.closing:
-            self.closing = True
+            self._closing = True
             self._nursery.start_soon(self._close, reason, name=f"closing {self.name}")
 
     async def _run(self, task: Callable[[], Awaitable[object]]) -> None:
@@ -85,8 +92,8 @@ class Scope:
     async def _close(self, reason: str) -> None:
         with trio.CancelScope(shield=True):
             for child in sorted(self._children, key=lambda child: child.rank):  # stable: the oldest first
-                if not child.closing:
-                    child.closing = True
+                if not child._closing:
+                    child._closing = True
                     await child._close(reason)
                 await child._ended.wait()
         if self._cancel_scope is None:
@@ -95,7 +102,8 @@ class Scope:
             self._cancel_scope.cancel(reason)
 
     def _end(self) -> None:
-        self._forget()
+        if self._parent is not None:
+            self._parent._children.pop(self, None)
         self._ended.set()
 
 
@@ -107,10 +115,6 @@ class _Status:
 
     def started(self, _value: None = None) -> None:
         self.event.set()
-
-
-def _nothing() -> None:
-    """A root has no parent to forget it."""
 
 
 @asynccontextmanager

@@ -220,8 +220,8 @@ class Story:
                     del self.pending[pending]
                 case Discard(connected=connected):
                     self.streams.discard(cast(Any, connected.stream))
-                case Ended():
-                    pass
+                case Ended(owner=owner):
+                    self.pending = {pending: domain for pending, domain in self.pending.items() if domain != owner}
 
     def answer_something(self) -> None:
         if not self.pending:

@@ -15,7 +15,7 @@ import pytest
 
 from trimif import _messages as m
 from trimif._core import _core, _difference, _interfaces, _mailbox
-from trimif._core._core import Abandon, Core
+from trimif._core._core import Core
 from trimif._core._interfaces import Interface
 from trimif._core._mailbox import Mailbox
 from trimif._model import InterfaceId
@@ -154,13 +154,13 @@ def a_full_buffer_drops_answers(patch: pytest.MonkeyPatch) -> None:
 
 
 def work_goes_on_in_a_lost_domain(patch: pytest.MonkeyPatch) -> None:
-    honest = Core._last_words
+    honest = Core._forget_domain
 
-    def mutant(self: Core, interface: Interface, domain: Any) -> None:
-        honest(self, interface, domain)
-        self._effects = [effect for effect in self._effects if not isinstance(effect, Abandon)]
+    def mutant(self: Core, domain: Any, reason: str) -> None:
+        honest(self, domain, reason)
+        self._effects.pop()
 
-    patch.setattr(Core, "_last_words", mutant)
+    patch.setattr(Core, "_forget_domain", mutant)
 
 
 def unreceived_connections_stay_open(patch: pytest.MonkeyPatch) -> None:

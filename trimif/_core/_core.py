@@ -66,7 +66,10 @@ class Discard:
 
 @frozen
 class Ended:
-    """An interface or domain is gone; whatever runs on its behalf is to end."""
+    """An interface or domain is gone; all that runs on its behalf is to end, the requests in it too.
+
+    An interface comes before its domains, so that who ends it knows that it can end them in order.
+    """
 
     owner: InterfaceId | DomainId
     reason: str
@@ -144,11 +147,11 @@ class Core:
 
     def _remove(self, interface: Interface) -> None:
         del self._by_id[interface.id]
+        self._effects.append(Ended(interface.id, f"{interface.link.name} is gone"))
         news, interface.present = changes(interface.present, {}), {}
         self._publish(interface, news, f"its interface {interface.link.name} is gone")
         for mailbox in self._mailboxes:
             mailbox.interests.forget_interface(interface.id)
-        self._effects.append(Ended(interface.id, f"{interface.link.name} is gone"))
 
     def _publish(self, interface: Interface, news: list[Change], reason: str) -> None:
         gone = [message.domain for message, _ in news if isinstance(message, NoProvisioningDomainAnnouncement)]
@@ -167,7 +170,6 @@ class Core:
         for each in pending:
             each.active = False
             each.mailbox.answer(_gone(each))
-            self._effects.append(Abandon(each))
         for mailbox in self._mailboxes:
             if mailbox.is_behind(interface.id) and mailbox.awaits_answers_of(domain):
                 mailbox.compare(interface.id)  # withdrawals come after these last words
