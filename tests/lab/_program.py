@@ -104,6 +104,7 @@ class Program:
     async def when(self, condition: Callable[[], T | None]) -> T:
         """Receive until the condition holds of what was told; returns what it returned."""
         with trio.move_on_after(SECONDS):
+            await trio.lowlevel.checkpoint()
             while not (found := condition()):
                 self._take(await self._subscriber.receive())
             return found
@@ -255,6 +256,14 @@ def watch(lab: Lab) -> Iterator[Wires]:
     with ExitStack() as stack:
         yield Wires(lab, stack)
     assert {each: lab.foreign_packets(each) for each in ("isp_a", "isp_b")} == before
+
+
+async def seen(condition: Callable[[], object]) -> None:
+    """Look every two milliseconds until it holds: for what the network and other processes do, who tell nobody."""
+    with trio.fail_after(SECONDS):
+        await trio.lowlevel.checkpoint()
+        while not condition():  # noqa: ASYNC110
+            await trio.sleep(0.002)
 
 
 async def read_greeting(stream: trio.SocketStream) -> Greeting:

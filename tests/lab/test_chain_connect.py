@@ -23,7 +23,7 @@ from trimif import (
 from trimif.testing._lab import Lab
 from trimif.testing._namespaces import Namespace
 
-from ._program import Program, open_program, read_greeting, watch
+from ._program import Program, open_program, read_greeting, seen, watch
 
 pytestmark = pytest.mark.lab
 
@@ -205,9 +205,7 @@ async def test_a_peer_that_vanished_and_a_program_that_stops(lab: Lab, on_host: 
         domain = await program.domain("up-a/ipv6")
         with watch(lab) as wires:
             program.post(ConnectToAddress(domain, ip_address(WEB6), 84, "vain"))
-            with trio.fail_after(5):
-                while not wires.syns(port=84):  # noqa: ASYNC110  (the network does not know our events)
-                    await trio.sleep(0.002)
+            await seen(lambda: wires.syns(port=84))
             assert tcp_states(lab) == ["SYN-SENT"]
             program.post(trimif.StopConnecting("vain"))
             await trio.testing.wait_all_tasks_blocked()
