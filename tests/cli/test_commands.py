@@ -18,7 +18,7 @@ from trimif._messages import InterfaceAnnouncement
 from trimif.cli._demo._networks import DOMAINS, HOST_NAME, open_networks
 from trimif.testing._replay import FactsLine, MessageLine, dump_line, load_line
 
-from .commands import finish, run, run_beside, start
+from .commands import finish, run_beside, start
 
 pytestmark = pytest.mark.lab
 
@@ -134,14 +134,6 @@ async def test_an_unknown_domain_is_an_error_that_names_those_there_are(leases: 
     assert (process.returncode, process.stdout) == (1, "")
     assert "no provisioning domain 'wlan9/ipv4\\x1b[2J'" in process.stderr
     assert "wa0/ipv6" in process.stderr
-
-
-async def test_a_name_that_is_none_is_an_error() -> None:
-    process = run("resolve", "two words")
-    assert (process.returncode, process.stdout) == (1, "")
-    assert "'two words' is not the name" in process.stderr
-    assert "Traceback" not in process.stderr
-    await trio.lowlevel.checkpoint()
 
 
 # ---------------------------------------------------------------- watch

@@ -48,6 +48,22 @@ def test_a_port_that_is_none_is_an_error() -> None:
     assert "65536" in process.stderr
 
 
+@pytest.mark.parametrize("command", [("resolve", "two words"), ("connect", "two words", "80")])
+def test_a_name_that_is_none_is_an_error(command: tuple[str, ...]) -> None:
+    process = run(*command)
+    assert (process.returncode, process.stdout) == (2, "")
+    assert "'two words' is not the name" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+@pytest.mark.parametrize("option", ["--wait", "--limit"])
+def test_a_negative_time_is_an_error(option: str) -> None:
+    process = run("connect", "198.51.100.7", "80", option, "-1")
+    assert (process.returncode, process.stdout) == (2, "")
+    assert option in process.stderr
+    assert "Traceback" not in process.stderr
+
+
 def test_an_error_of_a_command_comes_out_bare() -> None:
     async def command() -> int:
         async with trio.open_nursery() as nursery:

@@ -22,8 +22,8 @@ from trimif import (
     NotConnected,
     Subscriber,
 )
-from trimif.cli._domains import LeaseDirectories, UnknownDomain, select_domains, wait_settled
-from trimif.cli._resolve import translate_everywhere
+from trimif.cli._domains import LeaseDirectories, Seconds, UnknownDomain, select_domains, wait_settled
+from trimif.cli._resolve import check_name, translate_everywhere
 from trimif.cli._run import emit, run
 from trimif.cli._terminal import escape, fail, milliseconds
 
@@ -35,8 +35,8 @@ def connect(
     port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))],
     *,
     domain: str | None = None,
-    limit: float = 10.0,
-    wait: float = 1.0,
+    limit: Seconds = 10.0,
+    wait: Seconds = 1.0,
     leases: LeaseDirectories = (),
 ) -> int:
     """Connect to a TCP port through every network, to each address that it knows for the host, all at once.
@@ -52,18 +52,30 @@ def connect(
         limit: Seconds until the connects that are still unanswered are given up.
         wait: Seconds in which routers may answer, if not every network's configuration is known at once.
     """
-    return run(lambda: _connect(host, port, domain, limit, wait, leases))
+    try:
+        target = _parse(host)
+    except ValueError as error:
+        fail(str(error))
+        return 2
+    return run(lambda: _connect(target, port, domain, limit, wait, leases))
+
+
+def _parse(host: str) -> IPAddress | str:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return check_name(host)
 
 
 async def _connect(
-    host: str, port: int, wanted: str | None, limit: float, patience: float, leases: Sequence[Path]
+    target: IPAddress | str, port: int, wanted: str | None, limit: float, patience: float, leases: Sequence[Path]
 ) -> int:
     async with trimif.open_mif(lease_directories=leases) as mif:
         await wait_settled(mif, patience, wanted)
         try:
-            domains = select_domains(mif, wanted, host)
-            targets = await _find_targets(mif, domains, host)
-        except (UnknownDomain, ValueError) as error:
+            domains = select_domains(mif, wanted, str(target))
+            targets = await _find_targets(mif, domains, target)
+        except UnknownDomain as error:
             fail(str(error))
             return 1
         if not domains:
@@ -74,16 +86,14 @@ async def _connect(
 
 
 async def _find_targets(
-    mif: Mif, domains: Sequence[DomainSnapshot], host: str
+    mif: Mif, domains: Sequence[DomainSnapshot], target: IPAddress | str
 ) -> list[tuple[DomainSnapshot, IPAddress]]:
     """Each domain with each address that it knows for the host."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        told = await translate_everywhere(mif, domains, host)
-        return [(domain, address) for domain in domains for address in told[domain.announcement.name]]
-    await trio.lowlevel.checkpoint()
-    return [(domain, address) for domain in domains]
+    if not isinstance(target, str):
+        await trio.lowlevel.checkpoint()
+        return [(domain, target) for domain in domains]
+    told = await translate_everywhere(mif, domains, target)
+    return [(domain, address) for domain in domains for address in told[domain.announcement.name]]
 
 
 async def _try_all(

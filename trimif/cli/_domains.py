@@ -9,6 +9,7 @@ from typing import Annotated, TypeAlias
 
 import trio
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from trimif import (
     AnnounceAddress,
@@ -30,6 +31,7 @@ from trimif.cli._terminal import escape
 
 __all__ = [
     "LeaseDirectories",
+    "Seconds",
     "UnknownDomain",
     "describe_limitations",
     "domain_of",
@@ -49,6 +51,10 @@ LeaseDirectories: TypeAlias = Annotated[
     ),
 ]
 """An option that most commands have."""
+
+
+Seconds: TypeAlias = Annotated[float, Parameter(validator=Number(gte=0))]
+"""How long to wait at most."""
 
 
 class UnknownDomain(Exception):

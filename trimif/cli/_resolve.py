@@ -9,6 +9,7 @@ import trio
 
 import trimif
 from trimif import (
+    DomainId,
     DomainSnapshot,
     IPAddress,
     Mif,
@@ -18,14 +19,14 @@ from trimif import (
     TranslateName,
     TranslationOutcome,
 )
-from trimif.cli._domains import LeaseDirectories, UnknownDomain, select_domains, wait_settled
+from trimif.cli._domains import LeaseDirectories, Seconds, UnknownDomain, select_domains, wait_settled
 from trimif.cli._run import emit, run
 from trimif.cli._terminal import escape, fail, milliseconds
 
-__all__ = ["resolve", "translate_everywhere"]
+__all__ = ["check_name", "resolve", "translate_everywhere"]
 
 
-def resolve(name: str, *, domain: str | None = None, wait: float = 1.0, leases: LeaseDirectories = ()) -> int:
+def resolve(name: str, *, domain: str | None = None, wait: Seconds = 1.0, leases: LeaseDirectories = ()) -> int:
     """Ask every network for the addresses of a name, each by its own DNS servers, and show what came back when.
 
     Ends with 0 if any answered, else with 1.
@@ -37,7 +38,21 @@ def resolve(name: str, *, domain: str | None = None, wait: float = 1.0, leases: 
         domain: Ask this provisioning domain only, for example eth0/ipv4.
         wait: Seconds in which routers may answer, if not every network's DNS servers are known at once.
     """
+    try:
+        check_name(name)
+    except ValueError as error:
+        fail(str(error))
+        return 2
     return run(lambda: _resolve(name, domain, wait, leases))
+
+
+def check_name(name: str) -> str:
+    """The same name.
+
+    Raises:
+        ValueError: it is none; the text says why.
+    """
+    return TranslateName(DomainId("any"), name, "any").name
 
 
 async def _resolve(name: str, wanted: str | None, patience: float, leases: Sequence[Path]) -> int:
@@ -46,7 +61,7 @@ async def _resolve(name: str, wanted: str | None, patience: float, leases: Seque
         try:
             domains = select_domains(mif, wanted, name)
             told = await translate_everywhere(mif, domains, name)
-        except (UnknownDomain, ValueError) as error:
+        except UnknownDomain as error:
             fail(str(error))
             return 1
     if not domains:
@@ -55,11 +70,7 @@ async def _resolve(name: str, wanted: str | None, patience: float, leases: Seque
 
 
 async def translate_everywhere(mif: Mif, domains: Iterable[DomainSnapshot], name: str) -> dict[str, list[IPAddress]]:
-    """Translate a name in several domains at once, printing answers as they come; the addresses by domain's name.
-
-    Raises:
-        ValueError: it is not a name.
-    """
+    """Translate a name in several domains at once, printing answers as they come; the addresses by domain's name."""
     told: dict[str, list[IPAddress]] = {domain.announcement.name: [] for domain in domains}
     async with mif.open_subscriber() as subscriber:
         for domain in domains:

@@ -17,7 +17,7 @@ from rich.tree import Tree
 import trimif
 from trimif import DomainSnapshot, ElementSnapshot, Information, InterfaceSnapshot, MifStatistics, Snapshot
 from trimif.cli._describe import ELEMENT_NAMES, describe_data, describe_interface
-from trimif.cli._domains import LeaseDirectories, describe_limitations, wait_settled
+from trimif.cli._domains import LeaseDirectories, Seconds, describe_limitations, wait_settled
 from trimif.cli._run import emit, run
 from trimif.cli._terminal import escape, for_people, seconds_left
 
@@ -37,7 +37,7 @@ LABELS: dict[Information[Any], str] = {
 }
 
 
-def show(*, json: bool = False, wait: float = 1.0, leases: LeaseDirectories = ()) -> int:
+def show(*, json: bool = False, wait: Seconds = 1.0, leases: LeaseDirectories = ()) -> int:
     """Show what networks told this host: interfaces, provisioning domains, their configuration and addresses.
 
     For example `trimif show`, or `trimif show --json | jq '.interfaces[].domains[].name'`.
