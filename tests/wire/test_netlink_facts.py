@@ -125,6 +125,9 @@ def test_expiry_of_a_captured_route() -> None:
 
 
 SIGNS = {
+    "address-ipv6-tentative": Tables.ROUTES,
+    "address-ipv6-temporary": Tables.ROUTES,
+    "address-ipv6-stateless": Tables.ROUTES,
     "link-up": Tables.ROUTES,
     "bridge-new": Tables.ROUTES,
     "link-deleted": Tables.ROUTES,

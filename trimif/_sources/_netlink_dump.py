@@ -2,8 +2,8 @@
 
 A dump is no snapshot: it is read piece by piece while the tables change. Two things make it true. Every event that
 was read since it was asked for is replayed over it, so that it neither withdraws what came meanwhile nor brings back
-what went. And NLM_F_DUMP_INTR tells that entries may be missing that nothing happened to; such a dump must not
-withdraw anything (the flag was never seen for routes, whose dumps go by key and not by position).
+what went. And where entries may be missing that nothing happened to, the dump must not withdraw anything:
+NLM_F_DUMP_INTR tells so for links and addresses; for routes, which never bear it, `netlink_facts.removes_route` does.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Dump:
 
     Attributes:
         tables: those that were asked for.
+        in_pieces: a table came in more than one datagram, so that it could change in between.
         interrupted: a table changed while it was dumped, and entries may be missing.
         malformed: messages that did not follow their format, and were left out.
     """
@@ -55,6 +56,7 @@ class Dump:
     links: list[LinkFact] = Factory(list)
     addresses: list[AddressFact] = Factory(list)
     routes: list[RouteFact] = Factory(list)
+    in_pieces: bool = False
     interrupted: bool = False
     malformed: int = 0
 
@@ -150,8 +152,11 @@ class Dumper:
     async def _read_dump(self, request: tuple[int, bytes], dump: Dump) -> None:
         sequence, octets = request
         self._socket.send(octets)
+        pieces = 0
         while True:
             answers = await self._read_answers(sequence)
+            pieces += answers[0].kind not in (NLMSG_DONE, NLMSG_ERROR)
+            dump.in_pieces |= pieces > 1
             if _enter_answers(answers, dump):
                 return
 

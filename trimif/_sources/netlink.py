@@ -28,13 +28,13 @@ from trimif._sources._netlink_kinds import LinkKinds
 from trimif._sources._netlink_socket import open_socket, receive_nowait, subscribe
 from trimif._sources._source import Report, SourceStatistics
 from trimif._wire.netlink import messages
-from trimif._wire.netlink_facts import Tables, decode, unsaid
+from trimif._wire.netlink_facts import Tables, decode, removes_route, unsaid
 
 __all__ = ["NetlinkSource"]
 
 RECEIVE_BUFFER_OCTETS = 4 * 1024 * 1024
 BATCH_DATAGRAMS = 256
-ATTEMPTS = 5
+ATTEMPTS = 3
 """Dumps in a row that may be interrupted or overrun before what they showed is reported without withdrawing."""
 PAUSE_SECONDS = 0.05
 """From one resynchronisation to the next, so that a storm of events costs few dumps."""
@@ -63,6 +63,7 @@ class NetlinkSource:
         self._ask_again_at = math.inf
         self._first_reported = False
         self._heard: list[Fact] | None = None  # since the dump that is being read was asked for, if there is one
+        self._removed_routes = 0
         self._facts = self._malformed = self._overruns = self._resynchronisations = 0
 
     def statistics(self) -> SourceStatistics:
@@ -151,6 +152,7 @@ class NetlinkSource:
                     self._note_malformed(fault)
                     continue
                 facts += decoded
+                self._removed_routes += removes_route(message)
                 if stale is not Tables.NONE:
                     self._mark_stale(stale)
         except MalformedInput as fault:
@@ -190,13 +192,14 @@ class NetlinkSource:
 
     async def _dump(self, tables: Tables, events: socket.socket, dumper: Dumper, report: Report) -> Dump:
         """Dump, then read every event of what happened before the dump ended, so that it can be replayed."""
-        overruns = self._overruns
+        overruns, removed_routes = self._overruns, self._removed_routes
         dump = await dumper.dump(tables)
         while True:
             await trio.lowlevel.checkpoint()
             if not self._read_batch(events, report):
                 break
         dump.interrupted |= self._overruns != overruns
+        dump.interrupted |= dump.in_pieces and self._removed_routes != removed_routes
         return dump
 
     def _take_stale(self) -> Tables:

@@ -17,9 +17,9 @@ from trimif._wire.neighbour_discovery import ROUTER_ADVERTISEMENT, parse_kernel_
 from trimif._wire.netlink import AF_INET, AF_INET6, Message, attributes
 from trimif._wire.netlink_addresses import address_fact, address_gone, has_peer
 from trimif._wire.netlink_links import link_fact, link_gone
-from trimif._wire.netlink_routes import route_facts
+from trimif._wire.netlink_routes import RT_TABLE_LOCAL, route_facts
 
-__all__ = ["Tables", "decode", "unsaid"]
+__all__ = ["Tables", "decode", "removes_route", "unsaid"]
 
 RTM_NEWLINK = 16
 RTM_DELLINK = 17
@@ -30,6 +30,8 @@ RTM_DELROUTE = 25
 RTM_NEWNDUSEROPT = 68
 
 NLM_F_REPLACE = 0x100
+
+IFA_F_PERMANENT = 0x80
 
 NDUSEROPT_SRCADDR = 1
 
@@ -64,6 +66,16 @@ def unsaid(message: Message) -> Tables:
     """
     sign = _SIGNS.get(message.kind)
     return Tables.NONE if sign is None else sign(message)
+
+
+def removes_route(message: Message) -> bool:
+    """Whether the event takes an entry out of a routing table that is dumped, be it a unicast route or not.
+
+    IPv6 resumes the dump of a table that has changed by skipping as many routes as it has told before. One that was
+    removed meanwhile makes it skip another one that nothing happened to, and NLM_F_DUMP_INTR does not tell (measured
+    on Linux 6.18); IPv4 does the same among the routes to one destination.
+    """
+    return message.kind == RTM_DELROUTE and message.body[4:5] != bytes([RT_TABLE_LOCAL])
 
 
 # ---------------------------------------------------------------- decoders
@@ -129,6 +141,13 @@ def _after_link(message: Message) -> Tables:
     return Tables.ROUTES if message.body[:1] == b"\0" else Tables.NONE
 
 
+def _after_new_address(message: Message) -> Tables:
+    """The lifetime of an IPv6 address is also that of the route to its prefix, which changes without a word."""
+    body = message.body
+    limited = len(body) > 2 and body[0] == AF_INET6 and not body[2] & IFA_F_PERMANENT
+    return Tables.ROUTES if limited else Tables.NONE
+
+
 def _after_deleted_address(message: Message) -> Tables:
     """So does the last IPv4 address of a link."""
     if message.body[:1] != bytes([AF_INET]):
@@ -154,6 +173,7 @@ def _after_user_option(_message: Message) -> Tables:
 _SIGNS: dict[int, Callable[[Message], Tables]] = {
     RTM_NEWLINK: _after_link,
     RTM_DELLINK: _after_link,
+    RTM_NEWADDR: _after_new_address,
     RTM_DELADDR: _after_deleted_address,
     RTM_NEWROUTE: _after_new_route,
     RTM_DELROUTE: _after_deleted_route,
