@@ -32,11 +32,9 @@ async def check(*sources: Checkable) -> frozenset[Checkable]:
         trio.ClosedResourceError: one is closed, perhaps while this waited.
     """
     await trio.lowlevel.checkpoint()
-    while True:
-        try:
-            return check_nowait(*sources)
-        except trio.WouldBlock:
-            await _wait_for_any(sources)
+    while not (ready := _ready(sources)):
+        await _wait_for_any(sources)
+    return ready
 
 
 def check_nowait(*sources: Checkable) -> frozenset[Checkable]:
@@ -45,12 +43,16 @@ def check_nowait(*sources: Checkable) -> frozenset[Checkable]:
     Raises:
         trio.WouldBlock: none is ready.
     """
-    if not sources:
-        raise ValueError("check() needs at least one source: a subscriber, socket, stream or listener")
-    ready = frozenset(source for source in sources if _is_ready(source))
+    ready = _ready(sources)
     if not ready:
         raise trio.WouldBlock
     return ready
+
+
+def _ready(sources: tuple[Checkable, ...]) -> frozenset[Checkable]:
+    if not sources:
+        raise ValueError("check() needs at least one source: a subscriber, socket, stream or listener")
+    return frozenset(source for source in sources if _is_ready(source))
 
 
 def _is_ready(source: Checkable) -> bool:

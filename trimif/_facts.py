@@ -15,7 +15,8 @@ from typing import TypeAlias
 from attrs import field, frozen
 from attrs.validators import instance_of
 
-from trimif._model import InterfaceKind, IPAddress, IPNetwork, Origin, Route, to_address
+from trimif._model import InterfaceKind, IPAddress, IPNetwork, Origin, Route, Value
+from trimif._validation import to_address
 
 __all__ = [
     "AddressFact",
@@ -65,8 +66,8 @@ class RouteProtocol(enum.IntEnum):
 # ---------------------------------------------------------------- the kernel's tables
 
 
-@frozen
-class LinkFact:
+@frozen(repr=False)
+class LinkFact(Value):
     """A network interface exists, and is this (RTM_NEWLINK).
 
     Attributes:
@@ -84,15 +85,15 @@ class LinkFact:
     carrier: bool
 
 
-@frozen
-class LinkGone:
+@frozen(repr=False)
+class LinkGone(Value):
     """A network interface is gone (RTM_DELLINK). Its addresses and routes are gone with it."""
 
     index: int
 
 
-@frozen
-class AddressFact:
+@frozen(repr=False)
+class AddressFact(Value):
     """An address is on an interface (RTM_NEWADDR).
 
     Attributes:
@@ -114,8 +115,8 @@ class AddressFact:
     protocol: AddressProtocol = AddressProtocol.UNSPECIFIED
 
 
-@frozen
-class AddressGone:
+@frozen(repr=False)
+class AddressGone(Value):
     """An address was removed (RTM_DELADDR)."""
 
     index: int
@@ -123,8 +124,8 @@ class AddressGone:
     prefix_length: int
 
 
-@frozen
-class RouteFact:
+@frozen(repr=False)
+class RouteFact(Value):
     """A unicast route leads out of an interface (RTM_NEWROUTE); each next hop of a multipath route is one.
 
     Attributes:
@@ -143,29 +144,29 @@ class RouteFact:
     expires: float = field(default=math.inf, eq=False)
 
 
-@frozen
-class RouteGone:
+@frozen(repr=False)
+class RouteGone(Value):
     """A route was removed (RTM_DELROUTE): the one that is equal to `route`, its `expires` apart."""
 
     route: RouteFact
 
 
-@frozen
-class AllLinks:
+@frozen(repr=False)
+class AllLinks(Value):
     """All links that there are, as dumped: those not listed are gone."""
 
     links: tuple[LinkFact, ...]
 
 
-@frozen
-class AllAddresses:
+@frozen(repr=False)
+class AllAddresses(Value):
     """All addresses that there are, as dumped: those not listed are gone."""
 
     addresses: tuple[AddressFact, ...]
 
 
-@frozen
-class AllRoutes:
+@frozen(repr=False)
+class AllRoutes(Value):
     """All unicast routes that there are, as dumped: those not listed are gone."""
 
     routes: tuple[RouteFact, ...]
@@ -174,8 +175,8 @@ class AllRoutes:
 # ---------------------------------------------------------------- router advertisements (RFC 4861)
 
 
-@frozen
-class AdvertisedPrefix:
+@frozen(repr=False)
+class AdvertisedPrefix(Value):
     """A prefix information option (RFC 4861, 4.6.2)."""
 
     prefix: IPv6Network
@@ -185,8 +186,8 @@ class AdvertisedPrefix:
     preferred_until: float
 
 
-@frozen
-class AdvertisedRoute:
+@frozen(repr=False)
+class AdvertisedRoute(Value):
     """A route information option (RFC 4191), or a router's default route.
 
     Attributes:
@@ -199,8 +200,8 @@ class AdvertisedRoute:
     until: float
 
 
-@frozen
-class RouterHeader:
+@frozen(repr=False)
+class RouterHeader(Value):
     """The fixed part of a router advertisement (RFC 4861, 4.2).
 
     Attributes:
@@ -218,8 +219,8 @@ class RouterHeader:
     hop_limit: int = 0
 
 
-@frozen
-class RouterAdvertisement:
+@frozen(repr=False)
+class RouterAdvertisement(Value):
     """A router said this on a link: all of an RA (trimif's own listener), or the part that the kernel passes on.
 
     What it does not mention stays as it was (RFC 4861, 6.3.4); a deadline not later than its arrival withdraws.
@@ -246,8 +247,8 @@ class RouterAdvertisement:
 # ---------------------------------------------------------------- leases and static configuration
 
 
-@frozen
-class Lease:
+@frozen(repr=False)
+class Lease(Value):
     """A DHCPv4 lease as the client on the host wrote it down (RFC 2131).
 
     Attributes:
@@ -274,8 +275,8 @@ class Lease:
     mtu: int | None = None
 
 
-@frozen
-class AllLeases:
+@frozen(repr=False)
+class AllLeases(Value):
     """All current leases that one origin knows: those it told before and does not list are gone.
 
     Attributes:
@@ -298,8 +299,8 @@ def _names(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(name.removesuffix(".") for name in values)
 
 
-@frozen
-class StaticConfiguration:
+@frozen(repr=False)
+class StaticConfiguration(Value):
     """What a person knows about an interface that nobody on the network says: a VPN's name servers, mostly.
 
     It belongs to the STATIC element of the interface's domains, each server to the domain of its family.
@@ -315,8 +316,8 @@ class StaticConfiguration:
     search_domains: tuple[str, ...] = field(default=(), converter=_names)
 
 
-@frozen
-class Limitation:
+@frozen(repr=False)
+class Limitation(Value):
     """Something that a source cannot see on this host, said once.
 
     Attributes:

@@ -40,8 +40,9 @@ from trimif._messages import (
     ProvisioningDomainAnnouncement,
     TranslateName,
 )
-from trimif._model import DomainId, InterfaceKind, IPAddress, TranslationOutcome, to_address, to_port
+from trimif._model import DomainId, InterfaceKind, IPAddress, TranslationOutcome
 from trimif._subscriber import Subscriber
+from trimif._validation import to_address, to_port
 
 
 class _MessageApi(Protocol):

@@ -25,95 +25,59 @@ from trimif._model import (
     NotConnectedReason,
     Origin,
     TranslationOutcome,
-    to_address,
-    to_port,
+    Value,
 )
+from trimif._validation import check_identifier, check_name, to_address, to_port
 
 if TYPE_CHECKING:
-    from attrs import Attribute
-    from trio import SocketStream
+    import trio
 
 T = TypeVar("T")
-
-NAME_OCTETS = 253  # RFC 1035, 2.3.4, less the root label
-LABEL_OCTETS = 63
-
-
-def _check_identifier(_instance: object, attribute: Attribute[Hashable], value: Hashable) -> None:
-    try:
-        hash(value)
-    except TypeError:
-        raise TypeError(f"{attribute.name} {value!r} is not hashable: use a number or a string") from None
-
-
-def _check_name(_instance: object, _attribute: Attribute[str], value: Any) -> None:
-    if not isinstance(value, str):
-        raise TypeError(f"name {value!r} is not a string")
-    reason = _name_fault(value)
-    if reason is not None:
-        raise ValueError(f"{value!r} is not the name of a network node: {reason}; right would be 'www.example.org'")
-
-
-def _name_fault(name: str) -> str | None:
-    stripped = name.removesuffix(".")
-    if not stripped:
-        return "it is empty"
-    if any(character.isspace() or not character.isprintable() for character in stripped):
-        return "it has white space or control characters"
-    if any(not label for label in stripped.split(".")):
-        return "it has an empty label"
-    try:
-        octets = stripped.encode("utf-8")
-    except UnicodeEncodeError:
-        return "it is not valid Unicode text"
-    if stripped.isascii() and any(len(label) > LABEL_OCTETS for label in octets.split(b".")):
-        return f"a label is longer than {LABEL_OCTETS} octets"
-    return f"it is longer than {NAME_OCTETS} octets" if len(octets) > NAME_OCTETS else None
 
 
 # ---------------------------------------------------------------- from the subscriber
 
 
-@frozen
-class AnnounceInterfaces:
+@frozen(repr=False)
+class AnnounceInterfaces(Value):
     """Asks for an `InterfaceAnnouncement` of each interface, then on every change (draft 3.5.1)."""
 
 
-@frozen
-class StopAnnouncingInterfaces:
+@frozen(repr=False)
+class StopAnnouncingInterfaces(Value):
     """Asks for no more of them (draft 3.5.2). What was told is forgotten."""
 
 
-@frozen
-class AnnounceProvisioningDomain:
+@frozen(repr=False)
+class AnnounceProvisioningDomain(Value):
     """Asks for a `ProvisioningDomainAnnouncement` of each domain of an interface, then on change (draft 3.5.5)."""
 
     interface: InterfaceId = field(validator=instance_of(InterfaceId))
 
 
-@frozen
-class StopAnnouncingProvisioningDomains:
+@frozen(repr=False)
+class StopAnnouncingProvisioningDomains(Value):
     """Asks for no more of them (draft 3.5.6)."""
 
     interface: InterfaceId = field(validator=instance_of(InterfaceId))
 
 
-@frozen
-class AnnounceConfigurationElement:
+@frozen(repr=False)
+class AnnounceConfigurationElement(Value):
     """Asks for a `ConfigurationElementAnnouncement` of each element of a domain, then on change (draft 3.5.9)."""
 
     domain: DomainId = field(validator=instance_of(DomainId))
 
 
-@frozen
-class StopAnnouncingConfigurationElement:
+@frozen(repr=False)
+class StopAnnouncingConfigurationElement(Value):
     """Asks for no more of them *(trimif; draft-ietf-mif-api-extension-05 has it too)*."""
 
     domain: DomainId = field(validator=instance_of(DomainId))
 
 
-@frozen
-class AnnounceAddress:
+@frozen(repr=False)
+class AnnounceAddress(Value):
     """Asks for an `AddressAnnouncement` of each address of a domain, then on change (draft 3.5.12).
 
     Attributes:
@@ -124,15 +88,15 @@ class AnnounceAddress:
     lifetimes: bool = field(default=False, validator=instance_of(bool))
 
 
-@frozen
-class StopAnnouncingAddress:
+@frozen(repr=False)
+class StopAnnouncingAddress(Value):
     """Asks for no more of them *(trimif; draft-ietf-mif-api-extension-05 has it too)*."""
 
     domain: DomainId = field(validator=instance_of(DomainId))
 
 
-@frozen
-class GetConfigurationData(Generic[T]):
+@frozen(repr=False)
+class GetConfigurationData(Value, Generic[T]):
     """Asks once for data of a configuration element (draft 3.5.15).
 
     Answered by `ConfigurationData` or `NoConfigurationData`.
@@ -143,8 +107,8 @@ class GetConfigurationData(Generic[T]):
     information: Information[T] = field(validator=instance_of(Information))
 
 
-@frozen
-class TranslateName:
+@frozen(repr=False)
+class TranslateName(Value):
     """Asks for the addresses of a name as the domain's own name service tells them (draft 3.5.16).
 
     Answered by a `NameTranslation` for each address as it comes, then one `NameTranslationFinished`.
@@ -155,19 +119,19 @@ class TranslateName:
     """
 
     domain: DomainId = field(validator=instance_of(DomainId))
-    name: str = field(validator=_check_name)
-    translation_id: Hashable = field(validator=_check_identifier)
+    name: str = field(validator=check_name)
+    translation_id: Hashable = field(validator=check_identifier)
 
 
-@frozen
-class StopTranslatingName:
+@frozen(repr=False)
+class StopTranslatingName(Value):
     """Ends a translation; nothing more of it is received (draft 3.5.17)."""
 
-    translation_id: Hashable = field(validator=_check_identifier)
+    translation_id: Hashable = field(validator=check_identifier)
 
 
-@frozen
-class ConnectToAddress:
+@frozen(repr=False)
+class ConnectToAddress(Value):
     """Asks for a TCP connection through a domain, from each valid source address in turn (draft 3.5.19).
 
     Answered by `Connected` or `NotConnected`.
@@ -181,32 +145,32 @@ class ConnectToAddress:
     domain: DomainId = field(validator=instance_of(DomainId))
     address: IPAddress = field(converter=to_address)
     port: int = field(converter=to_port)
-    connection_id: Hashable = field(validator=_check_identifier)
+    connection_id: Hashable = field(validator=check_identifier)
 
 
-@frozen
-class ConnectToAddressFromAddress:
+@frozen(repr=False)
+class ConnectToAddressFromAddress(Value):
     """The same from one given source address of the domain (draft 3.5.20)."""
 
     domain: DomainId = field(validator=instance_of(DomainId))
     source: IPAddress = field(converter=to_address)
     address: IPAddress = field(converter=to_address)
     port: int = field(converter=to_port)
-    connection_id: Hashable = field(validator=_check_identifier)
+    connection_id: Hashable = field(validator=check_identifier)
 
 
-@frozen
-class StopConnecting:
+@frozen(repr=False)
+class StopConnecting(Value):
     """Ends a connect *(trimif)*; a connection that nobody received is closed."""
 
-    connection_id: Hashable = field(validator=_check_identifier)
+    connection_id: Hashable = field(validator=check_identifier)
 
 
 # ---------------------------------------------------------------- to the subscriber
 
 
-@frozen
-class InterfaceAnnouncement:
+@frozen(repr=False)
+class InterfaceAnnouncement(Value):
     """There is an interface, or what it is has changed (draft 3.5.3).
 
     Attributes:
@@ -218,15 +182,15 @@ class InterfaceAnnouncement:
     details: InterfaceDetails
 
 
-@frozen
-class NoInterfaceAnnouncement:
+@frozen(repr=False)
+class NoInterfaceAnnouncement(Value):
     """An announced interface is gone (draft 3.5.4). Its domains were withdrawn before."""
 
     interface: InterfaceId
 
 
-@frozen
-class ProvisioningDomainAnnouncement:
+@frozen(repr=False)
+class ProvisioningDomainAnnouncement(Value):
     """There is a provisioning domain on an interface, or what it is has changed (draft 3.5.7).
 
     Attributes:
@@ -242,16 +206,16 @@ class ProvisioningDomainAnnouncement:
     explicit_id: str | None = None
 
 
-@frozen
-class NoProvisioningDomainAnnouncement:
+@frozen(repr=False)
+class NoProvisioningDomainAnnouncement(Value):
     """An announced domain is gone (draft 3.5.8). Its addresses and elements were withdrawn before."""
 
     interface: InterfaceId
     domain: DomainId
 
 
-@frozen
-class ConfigurationElementAnnouncement:
+@frozen(repr=False)
+class ConfigurationElementAnnouncement(Value):
     """A domain has a configuration element, or the element's content has changed (draft 3.5.10).
 
     Attributes:
@@ -265,16 +229,16 @@ class ConfigurationElementAnnouncement:
     revision: int = 1
 
 
-@frozen
-class NoConfigurationElementAnnouncement:
+@frozen(repr=False)
+class NoConfigurationElementAnnouncement(Value):
     """An announced element is no longer valid (draft 3.5.11)."""
 
     domain: DomainId
     element: ElementType
 
 
-@frozen
-class AddressAnnouncement:
+@frozen(repr=False)
+class AddressAnnouncement(Value):
     """A domain has an address, or its lifetimes have changed (draft 3.5.13).
 
     Attributes:
@@ -290,16 +254,16 @@ class AddressAnnouncement:
     preferred_until: float = math.inf
 
 
-@frozen
-class NoAddressAnnouncement:
+@frozen(repr=False)
+class NoAddressAnnouncement(Value):
     """An announced address is no longer valid (draft 3.5.14)."""
 
     domain: DomainId
     address: IPAddress
 
 
-@frozen
-class ConfigurationData(Generic[T]):
+@frozen(repr=False)
+class ConfigurationData(Value, Generic[T]):
     """Answers `GetConfigurationData` (draft 3.5.15)."""
 
     domain: DomainId
@@ -308,8 +272,8 @@ class ConfigurationData(Generic[T]):
     data: T
 
 
-@frozen
-class NoConfigurationData:
+@frozen(repr=False)
+class NoConfigurationData(Value):
     """Answers `GetConfigurationData` when there is none: the reason is a sentence for people (draft 3.5.15)."""
 
     domain: DomainId
@@ -318,24 +282,24 @@ class NoConfigurationData:
     reason: str
 
 
-@frozen
-class NameTranslation:
+@frozen(repr=False)
+class NameTranslation(Value):
     """One address of a name that is being translated (draft 3.5.18)."""
 
     translation_id: Hashable
     address: IPAddress
 
 
-@frozen
-class NameTranslationFinished:
+@frozen(repr=False)
+class NameTranslationFinished(Value):
     """Ends every translation that was not stopped *(trimif)*."""
 
     translation_id: Hashable
     outcome: TranslationOutcome
 
 
-@frozen
-class Connected:
+@frozen(repr=False)
+class Connected(Value):
     """A connect succeeded (draft 3.5.21).
 
     Attributes:
@@ -344,11 +308,11 @@ class Connected:
     """
 
     connection_id: Hashable
-    stream: SocketStream = field(eq=False)
+    stream: trio.SocketStream = field(eq=False)
 
 
-@frozen
-class NotConnected:
+@frozen(repr=False)
+class NotConnected(Value):
     """A connect failed (draft 3.5.22; "Connection Failed" of 3.5.20 is the same).
 
     Attributes:

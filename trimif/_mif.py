@@ -16,7 +16,6 @@ import trio
 import trio.lowlevel
 from attrs import frozen
 
-from trimif._connect import connect
 from trimif._core import Abandon, Begin, Core, Discard, Effect, Ended, Mailbox, Pending, Snapshot, post
 from trimif._errors import ConnectFailed
 from trimif._facts import AddressFact, Fact, Limitation
@@ -30,10 +29,8 @@ from trimif._messages import (
     TranslateName,
 )
 from trimif._model import DomainId, DomainView, InterfaceId, IPAddress, TranslationOutcome
-from trimif._names import translate
 from trimif._scopes import Scope, open_scope_tree
-from trimif._sources import Source, SourceStatistics
-from trimif._sources.router_advertisements import RouterAdvertisementSource
+from trimif._sources import Solicitor, Source, SourceStatistics
 from trimif._subscriber import Subscriber
 
 __all__ = ["MifElement", "MifStatistics", "Record", "run_element"]
@@ -86,8 +83,8 @@ class MifElement:
         sources: Sequence[Source],
         record: Record | None = None,
         *,
-        translate: Translate = translate,
-        connect: Connect = connect,
+        translate: Translate,
+        connect: Connect,
     ) -> None:
         self._core = core
         self._translate_name = translate
@@ -168,7 +165,7 @@ class MifElement:
 
     def _solicit(self, index: int) -> None:
         for source in self._sources:
-            if isinstance(source, RouterAdvertisementSource):
+            if isinstance(source, Solicitor):
                 source.solicit(index)
 
     async def _keep_time(self) -> None:

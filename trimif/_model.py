@@ -8,10 +8,10 @@ draft-liu-mif-api-extension-06 (the draft), RFC 7556 and the Linux kernel.
 from __future__ import annotations
 
 import enum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, cast
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 from attrs.validators import instance_of
 
 __all__ = [
@@ -38,19 +38,14 @@ IPNetwork: TypeAlias = IPv4Network | IPv6Network
 T = TypeVar("T")
 
 
-def to_address(value: IPAddress | str) -> IPAddress:
-    """Text to an address; the error names what is wrong and shows what would be right."""
-    try:
-        return ip_address(value)
-    except ValueError:
-        raise ValueError(f"{value!r} is not an IPv4 or IPv6 address, for example '198.51.100.7'") from None
+class Value:
+    """The readable ``repr`` of every value, written once: a method generated for each class is slow to import."""
 
+    __slots__ = ()
 
-def to_port(value: Any) -> int:
-    """A TCP port, or an error that says what one is."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
-        raise ValueError(f"{value!r} is not a TCP port: an integer from 1 to 65535")
-    return value
+    def __repr__(self) -> str:
+        said = ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in fields(cast(Any, type(self))))
+        return f"{type(self).__name__}({said})"
 
 
 @frozen(repr=False)
@@ -163,8 +158,8 @@ class NotConnectedReason(enum.Enum):
         return f"NotConnectedReason.{self.name}"
 
 
-@frozen
-class InterfaceDetails:
+@frozen(repr=False)
+class InterfaceDetails(Value):
     """What an interface is, besides its name.
 
     Attributes:
@@ -180,8 +175,8 @@ class InterfaceDetails:
     carrier: bool
 
 
-@frozen
-class Origin:
+@frozen(repr=False)
+class Origin(Value):
     """Where configuration came from.
 
     Attributes:
@@ -196,8 +191,8 @@ class Origin:
         return self.source if self.server is None else f"{self.source} from {self.server}"
 
 
-@frozen
-class Route:
+@frozen(repr=False)
+class Route(Value):
     """A route of a provisioning domain.
 
     Attributes:
@@ -212,8 +207,8 @@ class Route:
         return f"{self.destination}" if self.gateway is None else f"{self.destination} via {self.gateway}"
 
 
-@frozen
-class SourceAddress:
+@frozen(repr=False)
+class SourceAddress(Value):
     """An address of a domain, as address selection sees it (RFC 6724).
 
     Attributes:
@@ -228,8 +223,8 @@ class SourceAddress:
     temporary: bool = False
 
 
-@frozen
-class DomainView:
+@frozen(repr=False)
+class DomainView(Value):
     """What a lookup or a connect must know of its domain: one moment's picture, made by the core.
 
     Attributes:

@@ -110,11 +110,9 @@ class Subscriber(trio.abc.ReceiveChannel[Announcement]):
         self._receiving = True
         try:
             await trio.lowlevel.checkpoint()
-            while True:
-                try:
-                    return self.receive_nowait()
-                except trio.WouldBlock:
-                    await self._readers.park()
+            while not self._is_ready():
+                await self._readers.park()
+            return self.receive_nowait()
         finally:
             self._receiving = False
 
@@ -126,17 +124,15 @@ class Subscriber(trio.abc.ReceiveChannel[Announcement]):
             trio.ClosedResourceError: the subscriber is closed.
         """
         self._check_open()
-        if not self._mailbox.ready(self._presence) and not self._ended:
+        if not self._is_ready():
             raise trio.WouldBlock
 
     async def check(self) -> None:
         """CHECK MESSAGE: wait until `receive` won't. For a limit put it into a cancel scope. Nothing is consumed."""
         await trio.lowlevel.checkpoint()
-        while True:
-            try:
-                return self.check_nowait()
-            except trio.WouldBlock:
-                await self._readers.park()
+        while not self._is_ready():
+            await self._readers.park()
+        self._check_open()
 
     def statistics(self) -> SubscriberStatistics:
         """How many messages wait, were received and were skipped."""
@@ -165,6 +161,9 @@ class Subscriber(trio.abc.ReceiveChannel[Announcement]):
         """The MIF closes: what is queued can still be received, then the channel ends."""
         self._ended = True
         self._wake()
+
+    def _is_ready(self) -> bool:
+        return self._closed or self._ended or self._mailbox.ready(self._presence)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -9,15 +9,10 @@ from pathlib import Path
 
 import trio
 
-from trimif._core import Core, by_family
 from trimif._facts import StaticConfiguration
-from trimif._happy_eyeballs import open_tcp_stream
 from trimif._mif import MifElement, Record, run_element
-from trimif._sources import host_sources
 
 __all__ = ["Mif", "open_mif"]
-
-GROUPINGS = {"family": by_family}
 
 
 class Mif(MifElement):
@@ -51,6 +46,8 @@ class Mif(MifElement):
                 `ConnectFailed`. At once if no domain is usable: see `wait_domain`.
             ValueError: the host is neither a name nor an address, the port or local address is none.
         """
+        from trimif._happy_eyeballs import open_tcp_stream
+
         return await open_tcp_stream(
             self, host, port, happy_eyeballs_delay=happy_eyeballs_delay, local_address=local_address
         )
@@ -81,9 +78,17 @@ async def open_mif(
         ValueError: there is no such grouping.
         OSError: the kernel does not let the program open a netlink socket.
     """
-    if grouping not in GROUPINGS:
-        raise ValueError(f"grouping is {grouping!r}; there are {', '.join(map(repr, GROUPINGS))}")
-    core = Core(secrets.token_hex(3), GROUPINGS[grouping])
-    mif = Mif(core, host_sources(tuple(static), tuple(Path(each) for each in lease_directories)), record)
+    # what works on a real host is imported when there is one to work on: it would double the cost of `import trimif`
+    from trimif._connect import connect
+    from trimif._core import Core, by_family
+    from trimif._names import translate
+    from trimif._sources._host import host_sources
+
+    groupings = {"family": by_family}
+    if grouping not in groupings:
+        raise ValueError(f"grouping is {grouping!r}; there are {', '.join(map(repr, groupings))}")
+    core = Core(secrets.token_hex(3), groupings[grouping])
+    sources = host_sources(tuple(static), tuple(Path(each) for each in lease_directories))
+    mif = Mif(core, sources, record, translate=translate, connect=connect)
     async with run_element(mif):
         yield mif

@@ -224,7 +224,13 @@ async def test_limitations_are_said_once() -> None:
 async def test_what_is_recorded_replays_into_the_same_host() -> None:
     recorded: list[tuple[float, Sequence[Fact]]] = []
     host = SimulatedHost(initial=FIGURE_2)
-    mif = Mif(Core("sim"), [host], lambda now, facts: recorded.append((now, facts)))
+    mif = Mif(
+        Core("sim"),
+        [host],
+        lambda now, facts: recorded.append((now, facts)),
+        translate=host.translate,
+        connect=host.connect,
+    )
     async with run_element(mif):
         await trio.lowlevel.checkpoint()
         host.report(LinkGone(3), link(4, "usb0"))

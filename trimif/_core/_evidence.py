@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Any, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from trimif._core._host import HeldRouter, Host
 from trimif._facts import AddressFact, AddressProtocol, Lease, RouteFact, RouteProtocol
@@ -88,7 +88,17 @@ def gather(host: Host, index: int, now: float) -> Evidence:
     claimed = frozenset[IPAddress]().union(*(element.claims for element in dynamic))
     elements = [*dynamic, *_static(host, index, [fact for fact in usable if fact.address not in claimed], clock)]
     claimed = claimed.union(*(element.claims for element in elements))
-    return Evidence(tuple(elements), tuple(fact for fact in usable if fact.address in claimed), clock.until)
+    addresses = [_no_longer_than_leased(fact, dynamic) for fact in usable if fact.address in claimed]
+    return Evidence(tuple(elements), tuple(addresses), clock.until)
+
+
+def _no_longer_than_leased(fact: AddressFact, elements: list[Element]) -> AddressFact:
+    """Some clients set a leased address for ever; it is the lease that says how long it is valid."""
+    leased = [e for e in elements if e.type is ElementType.DHCPV4 and fact.address in e.claims]
+    until = min((e.data[Information.VALID_UNTIL] for e in leased), default=math.inf)
+    if until >= fact.valid_until and until >= fact.preferred_until:
+        return fact
+    return evolve(fact, valid_until=min(until, fact.valid_until), preferred_until=min(until, fact.preferred_until))
 
 
 def _is_usable(fact: AddressFact, clock: _Clock) -> bool:

@@ -145,7 +145,7 @@ class Host:
                 for route in routes:
                     self.apply(route, now)
             case AllLeases(source=source, leases=leases):
-                self.leases[source] = leases
+                self.leases[source] = self._with_steady_deadlines(source, leases)
                 self.touched.update(dict.fromkeys(self.links))
             case StaticConfiguration(interface=interface):
                 self.static[interface] = fact
@@ -212,6 +212,13 @@ class Host:
             at_once = not self._addresses_known and math.isinf(fact.valid_until)
             self._set_address(fact, now, now if at_once else now + SETTLING_SECONDS)
         self._addresses_known = True
+
+    def _with_steady_deadlines(self, source: str, leases: tuple[Lease, ...]) -> tuple[Lease, ...]:
+        before = {(lease.interface, lease.address): lease.valid_until for lease in self.leases.get(source, ())}
+        return tuple(
+            evolve(lease, valid_until=_moved(before.get((lease.interface, lease.address), math.nan), lease.valid_until))
+            for lease in leases
+        )
 
     # ---------------------------------------------------------------- what routers said
 

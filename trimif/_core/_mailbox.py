@@ -135,10 +135,10 @@ class Mailbox:
     def __init__(self, max_buffer_size: int, max_outstanding: int, wake: Callable[[], None]) -> None:
         self.max_buffer_size = max_buffer_size
         self.max_outstanding = max_outstanding
-        self.interests = Interests()
+        self.interests: Interests = Interests()
         self.outstanding: dict[tuple[str, Hashable], Pending] = {}
-        self.received = 0
-        self.skipped = 0
+        self.received: int = 0
+        self.skipped: int = 0
         self._wake = wake
         self._queue: deque[Entry] = deque()
         self._portion: deque[_Single] = deque()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import trio
 from attrs import frozen
@@ -51,4 +51,13 @@ class Source(Protocol):
 
     def statistics(self) -> SourceStatistics:
         """What it has done so far."""
+        ...
+
+
+@runtime_checkable
+class Solicitor(Protocol):
+    """A source that can ask a link for its routers."""
+
+    def solicit(self, index: int) -> None:
+        """The link of that index has a usable link-local address: ask it. Never blocks."""
         ...

@@ -62,6 +62,7 @@ class NetlinkSource:
         self._woken = trio.Event()
         self._ask_again_at = math.inf
         self._first_reported = False
+        self._congested = False  # there was an overrun, and not everything has been read since
         self._heard: list[Fact] | None = None  # since the dump that is being read was asked for, if there is one
         self._removed_routes = 0
         self._facts = self._malformed = self._overruns = self._resynchronisations = 0
@@ -109,7 +110,7 @@ class NetlinkSource:
                 self._note_overrun(error)
                 continue
             if datagram is None:
-                more = False
+                more = self._congested = False
                 break
             facts += self._read_datagram(datagram, now)
         if facts:
@@ -138,6 +139,7 @@ class NetlinkSource:
         if error.errno != errno.ENOBUFS:
             raise error
         self._overruns += 1
+        self._congested = True
         self._mark_stale(Tables.ALL)
 
     def _read_datagram(self, datagram: bytes, now: float) -> list[Fact]:
@@ -180,6 +182,10 @@ class NetlinkSource:
         """Dump what is stale, until it can be done without an interruption or overrun, and report it."""
         tables, attempts = Tables.NONE, 0
         while True:
+            # After an overrun the kernel keeps what had fitted, and drops all that comes until that has been read (it
+            # calls the socket congested). Replayed over a younger dump, it would bring back what was before the gap.
+            if self._congested:
+                await self._drain(events, report)
             tables |= self._take_stale()
             dump = await self._dump(tables, events, dumper, report)
             attempts += 1
@@ -194,13 +200,17 @@ class NetlinkSource:
         """Dump, then read every event of what happened before the dump ended, so that it can be replayed."""
         overruns, removed_routes = self._overruns, self._removed_routes
         dump = await dumper.dump(tables)
+        await self._drain(events, report)
+        dump.interrupted |= self._overruns != overruns
+        dump.interrupted |= dump.in_pieces and self._removed_routes != removed_routes
+        return dump
+
+    async def _drain(self, events: socket.socket, report: Report) -> None:
+        """Read every event that waits."""
         while True:
             await trio.lowlevel.checkpoint()
             if not self._read_batch(events, report):
                 break
-        dump.interrupted |= self._overruns != overruns
-        dump.interrupted |= dump.in_pieces and self._removed_routes != removed_routes
-        return dump
 
     def _take_stale(self) -> Tables:
         """What to dump now. Events that are read from now on are replayed over it."""
