@@ -220,9 +220,8 @@ def _load_plain(name: str, inner: Any) -> Any:
 # ---------------------------------------------------------------- is it of the right type?
 
 
-_HINTS = {  # SocketStream is the one name that is there for type checkers only
-    name: get_type_hints(kind, localns={"SocketStream": None}) for name, kind in _VOCABULARY.items() if attrs.has(kind)
-}
+_TRIO = types.SimpleNamespace(SocketStream=None)  # known to type checkers only; a stream is never written down
+_HINTS = {name: get_type_hints(kind, localns={"trio": _TRIO}) for name, kind in _VOCABULARY.items() if attrs.has(kind)}
 
 
 def _fits(value: Any, hint: Any) -> bool:
