@@ -31,6 +31,7 @@ from trimif import (
     TooManyRequests,
     TranslateName,
     TranslationOutcome,
+    check,
 )
 from trimif._facts import LinkGone
 from trimif._model import ElementType
@@ -304,3 +305,23 @@ async def test_lifetimes_are_told_on_request_only_unless_they_get_shorter(
             assert longer.valid_until == now + 200
             host.report(address(2, "198.51.100.1", valid_until=now + 50))
             assert len(drain(plain)) == len(drain(curious)) == 1
+
+
+async def test_what_is_async_has_a_checkpoint() -> None:
+    host = SimulatedHost(initial=FIGURE_2)
+    async with open_simulated(host) as mif:
+        with trio.testing.assert_checkpoints():
+            stack = mif.open_subscriber()
+            subscriber = await stack.__aenter__()
+        subscriber.post(AnnounceInterfaces())
+        with trio.testing.assert_checkpoints():
+            await subscriber.check()
+        with trio.testing.assert_checkpoints():
+            await check(subscriber)
+        with trio.testing.assert_checkpoints():
+            await subscriber.receive()
+        with trio.testing.assert_checkpoints():
+            await mif.wait_domain()
+        with trio.testing.assert_checkpoints():
+            await subscriber.aclose()
+        await stack.__aexit__(None, None, None)
