@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 
@@ -17,6 +18,8 @@ ALL_NODES = "ff02::1"
 ALL_ROUTERS = "ff02::2"
 HOP_LIMIT = 255  # RFC 4861, 6.1: anything else is not from this link, and is ignored
 ICMP6_FILTER = 1
+ADDRESS_SECONDS = 0.02
+"""How soon to look again whether there is an address to send from."""
 
 
 async def serve_router_advertisements(
@@ -38,7 +41,13 @@ async def serve_router_advertisements(
         index = _index_of(namespace, device)
         task_status.started()
         while True:
-            await endpoint.sendto(octets, (ALL_NODES, 0, 0, index))
+            try:
+                await endpoint.sendto(octets, (ALL_NODES, 0, 0, index))
+            except OSError as error:
+                if error.errno != errno.EADDRNOTAVAIL:
+                    raise
+                await trio.sleep(ADDRESS_SECONDS)  # the link-local address is still tentative
+                continue
             # Unicast answers are allowed (RFC 4861, 6.2.6: MAY), but the solicitor may have no address yet.
             with trio.move_on_after(interval):
                 await endpoint.recvfrom(1500)
