@@ -124,7 +124,10 @@ async def test_dhclient_binds_renews_and_releases(lab: Lab, on_host: Namespace) 
         assert program.elements("up-a/ipv4") == {DHCPV4: Origin("dhclient", IPv4Address("198.51.100.1"))}
 
         program.post(AnnounceAddress(domain, lifetimes=True))
+        program.begin()
         lab.ip("host", "address change 198.51.100.10/26 dev up-a valid_lft 30 preferred_lft 30")
+        shortened = await program.until(AddressAnnouncement, domain=domain)
+        assert shortened.valid_until < trio.current_time() + 31
         program.begin()
         client.renew()
         renewed = await program.when(lambda: longer_than(100, program))
