@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
+
+from trimif._model import IPAddress
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -13,7 +15,7 @@ NAME_OCTETS = 253  # RFC 1035, 2.3.4, less the root label
 LABEL_OCTETS = 63
 
 
-def to_address(value: IPv4Address | IPv6Address | str) -> IPv4Address | IPv6Address:
+def to_address(value: IPAddress | str) -> IPAddress:
     """Text to an address; the error names what is wrong and shows what would be right."""
     try:
         return ip_address(value)
