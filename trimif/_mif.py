@@ -7,6 +7,7 @@ in the mailboxes, tasks started or closed.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,7 +18,7 @@ import trio.lowlevel
 from attrs import frozen
 
 from trimif._core import Abandon, Begin, Core, Discard, Effect, Ended, Mailbox, Pending, Snapshot, post
-from trimif._errors import ConnectFailed
+from trimif._errors import ConnectFailed, MalformedInput
 from trimif._facts import AddressFact, Fact, Limitation
 from trimif._messages import (
     Connected,
@@ -38,8 +39,20 @@ __all__ = ["MifElement", "MifStatistics", "Record", "run_element"]
 Record: TypeAlias = Callable[[float, Sequence[Fact]], None]
 """Is called with the time and the facts of each step, before the core applies them."""
 
-Translate: TypeAlias = Callable[[DomainView, str, Callable[[IPAddress], None]], Awaitable[TranslationOutcome]]
-"""How names are translated: `trimif._names.translate`, or a simulated host's."""
+
+class Translate(Protocol):
+    """How names are translated: `trimif._names.translate`, or a simulated host's."""
+
+    async def __call__(
+        self,
+        view: DomainView,
+        name: str,
+        tell: Callable[[IPAddress], None],
+        *,
+        note_malformed: Callable[[MalformedInput], None],
+    ) -> TranslationOutcome:
+        """Tell the addresses, then say how it ended; of answers that were none, say so."""
+        ...
 
 
 class Connect(Protocol):
@@ -52,6 +65,7 @@ class Connect(Protocol):
         ...
 
 
+_log = logging.getLogger("trimif")
 LOOKUP, CONNECT = 0, 1  # ranks below a domain
 DOMAIN = 0  # below an interface
 INTERFACE, TIMER, SOURCE = 0, 1, 2  # below the MIF
@@ -64,11 +78,13 @@ class MifStatistics:
     Attributes:
         subscribers: how many are open.
         sources: what each origin of facts has done.
+        malformed_answers: what came from name servers and was no DNS message.
         limitations: what can't be seen on this host, why, and what a person can do about it.
     """
 
     subscribers: int
     sources: tuple[SourceStatistics, ...]
+    malformed_answers: int
     limitations: tuple[Limitation, ...]
 
 
@@ -96,6 +112,7 @@ class MifElement:
         self._subscribers: dict[Subscriber, None] = {}
         self._changed = trio.lowlevel.ParkingLot()
         self._timer = trio.CancelScope()
+        self._malformed_answers = 0
         self._closed = False
 
     # ---------------------------------------------------------------- face 1: messages
@@ -135,6 +152,7 @@ class MifElement:
         return MifStatistics(
             subscribers=len(self._subscribers),
             sources=tuple(source.statistics() for source in self._sources),
+            malformed_answers=self._malformed_answers,
             limitations=self._core.limitations,
         )
 
@@ -227,8 +245,12 @@ class MifElement:
 
         view = self._core.view(request.domain, trio.current_time())
         if view is not None:  # a domain that is gone has answered already
-            outcome = await self._translate_name(view, request.name, tell)
+            outcome = await self._translate_name(view, request.name, tell, note_malformed=self._note_malformed)
             self._core.answer(pending, NameTranslationFinished(request.translation_id, outcome))
+
+    def _note_malformed(self, malformed: MalformedInput) -> None:
+        self._malformed_answers += 1
+        _log.debug("an answer of a name server is passed over: %s", malformed)
 
     async def _connect(
         self, pending: Pending, source: IPAddress | None, address: IPAddress, port: int, connection_id: Hashable

@@ -37,7 +37,7 @@ from trimif.cli._domains import describe_limitations
 from trimif.cli._show import draw_tree, to_json
 
 NOW = 1000.0
-STATISTICS = MifStatistics(1, (), (Limitation("router advertisements", "those on the wire", "run as root"),))
+STATISTICS = MifStatistics(1, (), 0, (Limitation("router advertisements", "those on the wire", "run as root"),))
 
 
 def snapshot(text: str = "example.com") -> Snapshot:

@@ -13,7 +13,7 @@ from attrs import define, field
 
 from trimif import Announcement, Mif, NotConnectedReason, Subscriber, TranslationOutcome
 from trimif._core import Core
-from trimif._errors import ConnectFailed
+from trimif._errors import ConnectFailed, MalformedInput
 from trimif._facts import (
     AddressFact,
     AllLeases,
@@ -70,7 +70,14 @@ class SimulatedHost:
         assert self._report is not None
         self._report(facts)
 
-    async def translate(self, view: DomainView, name: str, tell: Callable[[IPAddress], None]) -> TranslationOutcome:
+    async def translate(
+        self,
+        view: DomainView,
+        name: str,
+        tell: Callable[[IPAddress], None],
+        *,
+        note_malformed: Callable[[MalformedInput], None],
+    ) -> TranslationOutcome:
         """Tell the addresses when their time comes; a name that nobody knows never ends."""
         answers = self.names.get((view.name, name))
         try:

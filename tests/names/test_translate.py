@@ -12,6 +12,7 @@ import trio
 import trio.testing
 from attrs import evolve
 
+from trimif._errors import MalformedInput
 from trimif._model import DomainView, IPAddress, TranslationOutcome
 from trimif._names import translate
 from trimif._names._translate import Told
@@ -111,6 +112,16 @@ VAIN = {
 @pytest.mark.parametrize("label", VAIN)
 async def test_outcomes(net: TwoUplinks, server: FaultyServer, clock: trio.testing.MockClock, label: str) -> None:
     assert await run(net.view("up-b", servers=SERVERS[:1]), f"{label}.example") == (VAIN[label], set())
+
+
+async def test_malformed_answers_are_counted_and_passed_over(net: TwoUplinks, server: FaultyServer) -> None:
+    faults: list[MalformedInput] = []
+    told: list[IPAddress] = []
+    view = net.view("up-b", servers=SERVERS[:1])
+    outcome = await translate(view, "garbage.example", told.append, note_malformed=faults.append, hosts=str(HOSTS))
+    assert outcome is TranslationOutcome.ANSWERED
+    assert set(told) == set(TRUE)
+    assert len(faults) == 2, "one for each family"
 
 
 async def test_one_family_is_enough(net: TwoUplinks, server: FaultyServer) -> None:

@@ -7,8 +7,9 @@ wait goes on: who only guesses must not end it.
 
 from __future__ import annotations
 
-import logging
 import socket
+from collections.abc import Callable
+from typing import TypeAlias
 
 import trio
 
@@ -20,17 +21,21 @@ from trimif._names._question import Question, Reply, ServerFailed, Truncated, re
 DNS_PORT = 53
 DATAGRAM_OCTETS = 4096  # more than we offer to take (EDNS); what is larger is cut, and then malformed
 
-_log = logging.getLogger("trimif.names")
+
+NoteMalformed: TypeAlias = Callable[[MalformedInput], None]
+"""Is told of each message that was no DNS message, so that it can be counted."""
 
 
-async def ask_server(view: DomainView, server: IPAddress, question: Question) -> Reply:
+async def ask_server(view: DomainView, server: IPAddress, question: Question, note_malformed: NoteMalformed) -> Reply:
     """Put a question to a server; never `Truncated`. How long to wait is a matter for the caller's cancel scope.
 
     Raises:
         OSError: the server can't be reached from the domain, or does not speak DNS.
     """
-    reply = await _ask_by_datagram(await _attempt_to(view, server), question)
-    return await _ask_by_stream(view, server, question) if isinstance(reply, Truncated) else reply
+    reply = await _ask_by_datagram(await _attempt_to(view, server), question, note_malformed)
+    if isinstance(reply, Truncated):
+        return await _ask_by_stream(view, server, question, note_malformed)
+    return reply
 
 
 async def _attempt_to(view: DomainView, server: IPAddress) -> Attempt:
@@ -46,7 +51,7 @@ async def _attempt_to(view: DomainView, server: IPAddress) -> Attempt:
     raise failure
 
 
-async def _ask_by_datagram(attempt: Attempt, question: Question) -> Reply:
+async def _ask_by_datagram(attempt: Attempt, question: Question, note_malformed: NoteMalformed) -> Reply:
     peer = socket_address(attempt.address, DNS_PORT, attempt.view.index)
     with open_socket(attempt.view, socket.SOCK_DGRAM, attempt.address, attempt.source) as datagrams:
         await datagrams.connect(peer)
@@ -54,20 +59,22 @@ async def _ask_by_datagram(attempt: Attempt, question: Question) -> Reply:
         while True:
             octets, sender = await datagrams.recvfrom(DATAGRAM_OCTETS)
             # The kernel passes only the peer's datagrams, but for those that came between bind and connect.
-            reply = _read(octets, question, attempt) if sender[:2] == peer[:2] else None
+            reply = _read(octets, question, note_malformed) if sender[:2] == peer[:2] else None
             if reply is not None:
                 return reply
 
 
-def _read(octets: bytes, question: Question, attempt: Attempt) -> Reply | None:
+def _read(octets: bytes, question: Question, note_malformed: NoteMalformed) -> Reply | None:
     try:
         return read_reply(octets, question)
     except MalformedInput as malformed:
-        _log.debug("%s: passed over %d octets for %s: %s", attempt, len(octets), question.name, malformed)
+        note_malformed(malformed)
         return None
 
 
-async def _ask_by_stream(view: DomainView, server: IPAddress, question: Question) -> Reply:
+async def _ask_by_stream(
+    view: DomainView, server: IPAddress, question: Question, note_malformed: NoteMalformed
+) -> Reply:
     stream = await connect(view, server, DNS_PORT)
     async with stream:
         try:
@@ -77,17 +84,8 @@ async def _ask_by_stream(view: DomainView, server: IPAddress, question: Question
             octets = await _receive_exactly(stream, length)
         except trio.BrokenResourceError as broken:
             raise ConnectionResetError(f"{server} broke off: {broken}") from broken
-    return _read_whole(octets, question)
-
-
-def _read_whole(octets: bytes, question: Question) -> Reply:
-    """By TCP the server has one chance: there is no other answer to wait for."""
-    try:
-        reply = read_reply(octets, question)
-    except MalformedInput as malformed:
-        _log.debug("%d octets for %s by TCP: %s", len(octets), question.name, malformed)
-        return ServerFailed("malformed")
-    if reply is None or isinstance(reply, Truncated):
+    reply = _read(octets, question, note_malformed)
+    if reply is None or isinstance(reply, Truncated):  # by TCP the server has one chance: no other answer will come
         return ServerFailed("no answer to the question")
     return reply
 

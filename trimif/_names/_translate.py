@@ -8,13 +8,15 @@ end only so (RFC 1123, 6.1.4.3; RFC 1535). The first of these names that has an 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import trio
 
+from trimif._errors import MalformedInput
 from trimif._model import DomainView, Family, IPAddress, TranslationOutcome
-from trimif._names._dns import find_addresses
+from trimif._names._dns import DomainDns
 from trimif._names._hosts import HOSTS_PATH, local_addresses
 from trimif._names._question import read_name
 
@@ -28,6 +30,13 @@ TRANSLATION_SECONDS = 30.0
 # The worst thing that a family or a candidate name met says most about why there is no address. NO_SUCH_NAME is
 # apart: it is about the name, in every family (RFC 8020).
 _WORST_FIRST = (TranslationOutcome.TIMED_OUT, TranslationOutcome.REFUSED, TranslationOutcome.NO_DATA)
+
+
+_log = logging.getLogger("trimif.names")
+
+
+def _log_malformed(malformed: MalformedInput) -> None:
+    _log.debug("passed over: %s", malformed)
 
 
 class Told:
@@ -56,7 +65,12 @@ class Told:
 
 
 async def translate(
-    view: DomainView, name: str, tell: Callable[[IPAddress], None], *, hosts: str = HOSTS_PATH
+    view: DomainView,
+    name: str,
+    tell: Callable[[IPAddress], None],
+    *,
+    note_malformed: Callable[[MalformedInput], None] = _log_malformed,
+    hosts: str = HOSTS_PATH,
 ) -> TranslationOutcome:
     """Find the addresses of a name inside a domain, and nowhere else (law 10).
 
@@ -64,6 +78,7 @@ async def translate(
 
     Args:
         tell: called with each address as soon as it is known, each once, `MOST_ADDRESSES` times at most.
+        note_malformed: called with each answer that was no DNS message; it was passed over.
         hosts: the path of the local host table.
     """
     told = Told(tell)
@@ -73,32 +88,29 @@ async def translate(
     if outcome is not TranslationOutcome.NO_SERVERS or not view.dns_servers:
         await trio.lowlevel.checkpoint()
         return outcome
-    return await _ask_dns(view, name, told)
-
-
-async def _ask_dns(view: DomainView, name: str, told: Told) -> TranslationOutcome:
     outcome = TranslationOutcome.TIMED_OUT
     with told.scope:
-        outcome = await _try_names(view, candidate_names(name, view.search_domains), told)
+        dns = DomainDns(view, note_malformed)
+        outcome = await _try_names(dns, candidate_names(name, view.search_domains), told)
     return told.outcome(outcome)
 
 
-async def _try_names(view: DomainView, names: Sequence[Name], told: Told) -> TranslationOutcome:
+async def _try_names(dns: DomainDns, names: Sequence[Name], told: Told) -> TranslationOutcome:
     await trio.lowlevel.checkpoint()
     outcomes = []
     for name in names:
-        outcome = await _ask_both_families(view, name, told)
+        outcome = await _ask_both_families(dns, name, told)
         if outcome in (TranslationOutcome.ANSWERED, TranslationOutcome.TIMED_OUT):
             return outcome  # where nobody answered, nobody will answer for the next name
         outcomes.append(outcome)
     return _combine(outcomes)
 
 
-async def _ask_both_families(view: DomainView, name: Name, told: Told) -> TranslationOutcome:
+async def _ask_both_families(dns: DomainDns, name: Name, told: Told) -> TranslationOutcome:
     outcomes: list[TranslationOutcome] = []
 
     async def ask(family: Family) -> None:
-        outcomes.append(await find_addresses(view, name, family, told.add))
+        outcomes.append(await dns.find_addresses(name, family, told.add))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ask, Family.IPV6)
