@@ -54,6 +54,7 @@ class _Domain:
     announcement: ProvisioningDomainAnnouncement
     interface: InterfaceAnnouncement
     addresses: set[IPAddress] = field(factory=set)
+    gone: bool = False
     outcome: TranslationOutcome | None = None
     failures: list[NotConnected] = field(factory=list)
 
@@ -95,7 +96,6 @@ class _Dial:
         self._race = Race(delay)
         self._interfaces: dict[object, InterfaceAnnouncement] = {}
         self._domains: dict[DomainId, _Domain] = {}
-        self._gone: list[_Domain] = []
         self._translating: set[DomainId] = set()
 
     async def run(self) -> trio.SocketStream:
@@ -171,7 +171,7 @@ class _Dial:
             case NoAddressAnnouncement(domain=domain, address=address):
                 self._domains[domain].addresses.discard(address)
             case NoProvisioningDomainAnnouncement(domain=domain):
-                self._gone.append(self._domains.pop(domain))
+                self._domains[domain].gone = True  # its candidates get their negative answers in their turn
             case NameTranslation(translation_id=DomainId() as domain, address=address):
                 self._offer(self._domains[domain], address, trio.current_time())
             case NameTranslationFinished(translation_id=DomainId() as domain, outcome=outcome):
@@ -208,10 +208,10 @@ class _Dial:
     def _failure(self) -> OSError:
         target = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
         reports = list(self._reports())
-        if all(domain.is_loopback for domain in self._domains.values()):
+        if all(domain.is_loopback or domain.gone for domain in self._domains.values()):
             reports.append("no provisioning domain is usable")
         text = f"all attempts to connect to {target} failed: {'; '.join(reports) or 'no domain can reach it'}"
-        failures = [failure for domain in [*self._domains.values(), *self._gone] for failure in domain.failures]
+        failures = [failure for domain in self._domains.values() for failure in domain.failures]
         error = OSError(failures[0].errno if len(failures) == 1 else errno.EHOSTUNREACH, text)
         if failures:
             each = [ConnectFailed(failure.errno, failure.reason, failure.text) for failure in failures]
@@ -220,7 +220,7 @@ class _Dial:
 
     def _reports(self) -> Iterator[str]:
         """What happened on each domain, for people."""
-        for domain in [*self._domains.values(), *self._gone]:
+        for domain in self._domains.values():
             said = [f"{failure.reason.value}, {failure.text}" for failure in domain.failures]
             if domain.outcome is not None and domain.outcome is not TranslationOutcome.ANSWERED:
                 said.insert(0, domain.outcome.value)

@@ -229,6 +229,20 @@ async def test_a_domain_that_goes_in_the_middle_is_one_failure_of_many(autojump_
     assert [domain for _, domain, _ in host.dialled] == ["eth0/ipv6", "eth0/ipv4", "wa0/ipv6"]
 
 
+async def test_a_domain_may_go_before_its_turn(autojump_clock: Clock) -> None:
+    slow = {("eth0/ipv6", V6): Peer(2.0, NotConnectedReason.REFUSED), ("eth0/ipv4", V4): Peer(3.0)}
+    host = SimulatedHost(initial=FIGURE_2, names=EVERYWHERE, peers=slow)
+    async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+
+        async def connect() -> None:
+            await (await mif.open_tcp_stream("www.example.org", 80, happy_eyeballs_delay=1.0)).aclose()
+
+        nursery.start_soon(connect)
+        await trio.sleep(1.5)
+        host.report(LinkGone(3))
+    assert [domain for _, domain, _ in host.dialled] == ["eth0/ipv6", "eth0/ipv4"]
+
+
 async def test_all_domains_may_go_in_the_middle(autojump_clock: Clock) -> None:
     host = SimulatedHost(initial=FIGURE_2, names=EVERYWHERE)
     async with open_simulated(host) as mif, trio.open_nursery() as nursery:
