@@ -7,7 +7,8 @@ import math
 import os
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from ipaddress import ip_address, ip_network
 from typing import Any, TypeAlias
 
@@ -26,7 +27,7 @@ from trimif._facts import (
     RouteGone,
     RouterAdvertisement,
 )
-from trimif._sources.netlink import PAUSE_SECONDS
+from trimif._sources.netlink import PAUSE_SECONDS, NetlinkSource
 from trimif.testing._namespaces import Namespace
 
 State: TypeAlias = tuple[frozenset[Any], frozenset[Any], frozenset[Any]]
@@ -125,6 +126,15 @@ class Mirror:
                 for each in self.routes.values()
             ),
         )
+
+
+@asynccontextmanager
+async def following(source: NetlinkSource) -> AsyncIterator[Mirror]:
+    mirror = Mirror()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(source.run, mirror.report)
+        yield mirror
+        nursery.cancel_scope.cancel("the test is done")
 
 
 # ---------------------------------------------------------------- what ip says
