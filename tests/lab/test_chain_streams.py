@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import time
+from typing import Any
 
 import pytest
 import trio
@@ -15,7 +16,7 @@ from trimif import ConnectFailed, ElementType, Information, NotConnectedReason, 
 from trimif.testing._lab import Lab
 from trimif.testing._namespaces import Namespace
 
-from ._program import data_of, read_greeting, seen, watch
+from ._program import SECONDS, data_of, read_greeting, seen, watch
 
 pytestmark = pytest.mark.lab
 
@@ -30,7 +31,7 @@ async def test_a_name_is_resolved_everywhere_and_the_first_connection_wins(lab: 
     async with trimif.open_mif(lease_directories=[lab.lease_directory], static=[VPN]) as mif:
         await until_servers_known(mif)
         with watch(lab) as wires:
-            greeting = await read_greeting(await mif.open_tcp_stream("www.example.com", 80))
+            greeting = await read_greeting(await dial(mif, "www.example.com", 80))
             assert (greeting.network, greeting.asked) in {("inet", WEB), ("inet", WEB6)}
             assert wires.queries("www.example.com") == {
                 "isp_a": {(UP_A, "198.51.100.1"), (UP_A6, "2001:db8:a::1")},
@@ -39,6 +40,12 @@ async def test_a_name_is_resolved_everywhere_and_the_first_connection_wins(lab: 
             }
             sources = [source for seen in wires.syns(port=80).values() for source in seen]
             assert greeting.peer in sources
+
+
+async def dial(mif: trimif.Mif, host: str, port: int, **options: Any) -> trio.SocketStream:
+    """As any program does it that has other things to do."""
+    with trio.fail_after(SECONDS):
+        return await mif.open_tcp_stream(host, port, **options)
 
 
 async def until_servers_known(mif: trimif.Mif) -> None:
@@ -56,7 +63,7 @@ async def test_names_of_one_network_lead_into_it(lab: Lab, on_host: Namespace) -
             ("only-a.example.com", "inet", "isp_a"),
         ):
             with watch(lab) as wires:
-                greeting = await read_greeting(await mif.open_tcp_stream(host, 80))
+                greeting = await read_greeting(await dial(mif, host, 80))
                 assert greeting.network == network
                 assert wires.syns(port=80).keys() == {by}
 
@@ -69,7 +76,7 @@ async def test_a_dead_network_costs_one_delay(lab: Lab, on_host: Namespace) -> N
         await until_servers_known(mif)
         with watch(lab) as wires:
             before = time.monotonic()
-            greeting = await read_greeting(await mif.open_tcp_stream("www.example.com", 80))
+            greeting = await read_greeting(await dial(mif, "www.example.com", 80))
             assert greeting.peer == UP_B
             assert time.monotonic() - before < 0.9  # 250 ms; without a race, seconds
             assert wires.syns(port=80) == {"isp_a": [UP_A6], "isp_b": [UP_B]}
@@ -88,7 +95,7 @@ async def test_losers_that_got_through_are_closed(lab: Lab, on_host: Namespace) 
     lab.start_dhclient("up-b")
     async with trimif.open_mif(lease_directories=[lab.lease_directory], static=[VPN]) as mif:
         await until_servers_known(mif)
-        stream = await mif.open_tcp_stream("www.example.com", 85, happy_eyeballs_delay=0)
+        stream = await dial(mif, "www.example.com", 85, happy_eyeballs_delay=0)
         async with stream:
             await stream.send_all(b"hallo")
             assert await stream.receive_some() == b"hallo"
@@ -105,7 +112,7 @@ async def test_the_error_names_what_happened_on_each_domain(lab: Lab, on_host: N
     async with trimif.open_mif(lease_directories=[lab.lease_directory], static=[VPN]) as mif:
         await until_servers_known(mif)
         with pytest.raises(OSError, match=r"all attempts to connect to www\.example\.com:82 failed") as caught:
-            await mif.open_tcp_stream("www.example.com", 82)
+            await dial(mif, "www.example.com", 82)
     reports = str(caught.value)
     for said in ("up-a/ipv4: refused", "up-a/ipv6: refused", "up-b/ipv4: unreachable", "vpn0/ipv4: no such name"):
         assert said in reports
@@ -126,7 +133,7 @@ async def test_a_name_that_nobody_knows(lab: Lab, on_host: Namespace) -> None:
     async with trimif.open_mif() as mif:
         await until_servers_known(mif)
         with pytest.raises(OSError, match="up-a/ipv6: no such name"):
-            await mif.open_tcp_stream("nowhere.example.com", 80)
+            await dial(mif, "nowhere.example.com", 80)
 
 
 async def test_without_a_domain_it_fails_at_once(lab: Lab, on_host: Namespace) -> None:
@@ -136,13 +143,13 @@ async def test_without_a_domain_it_fails_at_once(lab: Lab, on_host: Namespace) -
         for host in ("www.example.com", WEB):
             before = trio.current_time()
             with pytest.raises(OSError, match="no provisioning domain is usable"):
-                await mif.open_tcp_stream(host, 80)
+                await dial(mif, host, 80)
             assert trio.current_time() - before < 0.2
         async with trio.open_nursery() as nursery:
             nursery.start_soon(mif.wait_domain)
             await trio.testing.wait_all_tasks_blocked()
             lab.set_link("up-a", up=True)
-        assert (await read_greeting(await mif.open_tcp_stream(WEB6, 80))).peer == UP_A6
+        assert (await read_greeting(await dial(mif, WEB6, 80))).peer == UP_A6
 
 
 async def test_from_a_local_address(lab: Lab, on_host: Namespace) -> None:
@@ -151,7 +158,7 @@ async def test_from_a_local_address(lab: Lab, on_host: Namespace) -> None:
     lab.start_dhclient("up-b")
     async with trimif.open_mif(lease_directories=[lab.lease_directory]) as mif:
         with watch(lab) as wires:
-            stream = await mif.open_tcp_stream("v4only.example.com", 80, local_address=UP_B)
+            stream = await dial(mif, "v4only.example.com", 80, local_address=UP_B)
             assert (await read_greeting(stream)).peer == UP_B
             assert wires.syns() == {"isp_b": [UP_B]}
 
@@ -164,7 +171,7 @@ async def test_this_host_itself_works_as_with_trio(lab: Lab, on_host: Namespace,
     with listener:
         async with trimif.open_mif(lease_directories=[lab.lease_directory]) as mif:
             with watch(lab) as wires:
-                async with await mif.open_tcp_stream(host, port) as ours:
+                async with await dial(mif, host, port) as ours:
                     peer = ours.socket.getpeername()[0]
                     assert host in (peer, "localhost")
                     if host != "localhost":
@@ -178,9 +185,9 @@ async def test_a_domain_that_dies_in_the_race_is_reported(lab: Lab, on_host: Nam
     async with trimif.open_mif() as mif:
         await until_servers_known(mif)
 
-        async def dial() -> None:
+        async def race() -> None:
             with pytest.raises(OSError, match="up-a/ipv6: domain gone") as caught:
-                await mif.open_tcp_stream(WEB6, 84)
+                await dial(mif, WEB6, 84)
             assert failures_of(caught.value) == {
                 (NotConnectedReason.DOMAIN_GONE, errno.ENETDOWN),
                 (NotConnectedReason.NO_ROUTE, errno.ENETUNREACH),
@@ -188,6 +195,6 @@ async def test_a_domain_that_dies_in_the_race_is_reported(lab: Lab, on_host: Nam
 
         with watch(lab) as wires:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(dial)
+                nursery.start_soon(race)
                 await seen(lambda: wires.syns(port=84))
                 lab.delete_link("up-a")
