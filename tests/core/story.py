@@ -209,6 +209,20 @@ class Story:
             raise LawBroken(4, "advancing left something expired")
         self.check_core()
 
+    def cancel_or_readmit(self) -> None:
+        """The program is done with something, or lets it in again."""
+        if self.rng.random() < 0.4:
+            for index, name in self.core._cancelled_names():
+                if "/" not in name:
+                    self.incarnations[index] = next(self.serial)  # under a new id
+                self.carry_out(self.core.readmit(name, self.now))
+                break
+        else:
+            owners: list[InterfaceId | DomainId] = [*self.core.interfaces, *self.known_domains]
+            if owners:
+                self.carry_out(self.core.cancel(self.rng.choice(owners), "a whim", self.now))
+        self.check_core()
+
     # ---------------------------------------------------------------- what the I/O would do
 
     def carry_out(self, effects: list[Effect]) -> None:
@@ -412,6 +426,8 @@ class Story:
             self.pass_time()
         elif what == 9:
             self.answer_something()
+            if rng.random() < 0.1:
+                self.cancel_or_readmit()
         elif what == 10 and len(self.listeners) < 4:
             self.listeners.append(Listener(self.core, rng.choice([1, 2, 5, 1000])))
             self.post(self.listeners[-1], m.AnnounceInterfaces())

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import errno
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeAlias
 
 from attrs import frozen
@@ -94,6 +94,8 @@ class Core:
         self._by_id: dict[InterfaceId, Interface] = {}
         self._domains: dict[DomainId, tuple[Interface, Domain]] = {}
         self._pending: dict[DomainId, dict[Pending, None]] = {}
+        self._cancelled_interfaces: set[int] = set()
+        self._cancelled_domains: dict[int, dict[Hashable, str]] = {}
         self._mailboxes: dict[Mailbox, None] = {}
         self._issued_interfaces = 0
         self._issued_domains = 0
@@ -125,31 +127,36 @@ class Core:
         """When `advance` has something to do, ``math.inf`` for never."""
         return min((interface.until for interface in self._interfaces.values()), default=math.inf)
 
-    def _look(self, now: float) -> None:
+    def _look(self, now: float, reason: str = "the host lost it") -> None:
         touched, self._host.touched, self._host.broken = self._host.touched, {}, False
         for index in touched:
             link = self._host.links.get(index)
-            if link is not None:
-                self._update(index, link, now)
+            if link is None:  # made again, it is another one, and nobody is done with that
+                self._cancelled_interfaces.discard(index)
+                self._cancelled_domains.pop(index, None)
+            if link is not None and index not in self._cancelled_interfaces:
+                self._update(index, link, now, reason)
             elif index in self._interfaces:
-                self._remove(self._interfaces.pop(index))
+                self._remove(self._interfaces.pop(index), reason)
 
-    def _update(self, index: int, link: LinkFact, now: float) -> None:
+    def _update(self, index: int, link: LinkFact, now: float, reason: str) -> None:
         interface = self._interfaces.get(index)
         if interface is None:
             interface = self._interfaces[index] = Interface(self._new_interface_id(), link)
             self._by_id[interface.id] = interface
         evidence = gather(self._host, index, now)
-        news = interface.update(link, self._grouping(evidence), self._new_domain_id)
+        cancelled = self._cancelled_domains.get(index, {})
+        groups = [group for group in self._grouping(evidence) if group.key not in cancelled]
+        news = interface.update(link, groups, self._new_domain_id)
         interface.until = evidence.until
-        self._publish(interface, news, "the host lost it")
+        self._publish(interface, news, reason)
         self._domains.update((domain.id, (interface, domain)) for domain in interface.domains.values())
 
-    def _remove(self, interface: Interface) -> None:
+    def _remove(self, interface: Interface, reason: str) -> None:
         del self._by_id[interface.id]
-        self._effects.append(Ended(interface.id, f"{interface.link.name} is gone"))
+        self._effects.append(Ended(interface.id, reason))
         news, interface.present = changes(interface.present, {}), {}
-        self._publish(interface, news, f"its interface {interface.link.name} is gone")
+        self._publish(interface, news, f"its interface {interface.link.name} is gone: {reason}")
         for mailbox in self._mailboxes:
             mailbox.interests.forget_interface(interface.id)
 
@@ -175,10 +182,10 @@ class Core:
                 mailbox.compare(interface.id)  # withdrawals come after these last words
 
     def _forget_domain(self, domain: DomainId, reason: str) -> None:
-        interface, lost = self._domains.pop(domain)
+        del self._domains[domain]
         for mailbox in self._mailboxes:
             mailbox.interests.forget_domain(domain)
-        self._effects.append(Ended(domain, f"{interface.name_of(lost)} is gone: {reason}"))
+        self._effects.append(Ended(domain, reason))
 
     def _new_interface_id(self) -> InterfaceId:
         self._issued_interfaces += 1
@@ -191,6 +198,49 @@ class Core:
     def _take_effects(self) -> list[Effect]:
         effects, self._effects = self._effects, []
         return effects
+
+    # ---------------------------------------------------------------- this program is done with it
+
+    def cancel(self, owner: InterfaceId | DomainId, reason: str, now: float) -> list[Effect]:
+        """End an interface or domain for this MIF exactly as if it had gone; one that is gone already stays so."""
+        if isinstance(owner, InterfaceId):
+            interface = self._by_id.get(owner)
+            if interface is not None:
+                self._cancelled_interfaces.add(interface.link.index)
+                self._host.touched[interface.link.index] = None
+        elif owner in self._domains:
+            interface, domain = self._domains[owner]
+            group = domain.group
+            self._cancelled_domains.setdefault(interface.link.index, {})[group.key] = group.label
+            self._host.touched[interface.link.index] = None
+        self._look(now, f"cancelled: {reason}")
+        return self._take_effects()
+
+    def readmit(self, name: str, now: float) -> list[Effect]:
+        """Let what was cancelled in again, under a new id. Raises ValueError if nothing of that name is cancelled."""
+        for index, found in self._cancelled_names():
+            if found == name:
+                self._cancelled_interfaces.discard(index)
+                of_link = self._cancelled_domains.get(index, {})
+                self._cancelled_domains[index] = {
+                    key: label for key, label in of_link.items() if f"{self._host.links[index].name}/{label}" != name
+                }
+                self._host.touched[index] = None
+        if not self._host.touched:
+            names = ", ".join(sorted(each for _, each in self._cancelled_names())) or "nothing"
+            raise ValueError(f"no interface or domain named {name!r} was cancelled; cancelled is {names}")
+        self._look(now)
+        return self._take_effects()
+
+    def _cancelled_names(self) -> list[tuple[int, str]]:
+        links = self._host.links
+        names = [(index, links[index].name) for index in self._cancelled_interfaces]
+        names += [
+            (index, f"{links[index].name}/{label}")
+            for index, of_link in self._cancelled_domains.items()
+            for label in of_link.values()
+        ]
+        return names
 
     # ---------------------------------------------------------------- subscribers
 
