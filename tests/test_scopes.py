@@ -43,14 +43,14 @@ async def wait(order: list[str], name: str, steps: int) -> None:
 
 def grow(root: Scope, order: list[str], rng: random.Random) -> dict[str, Scope]:
     """A MIF's tree in small; tasks start in a random order, and unwind at random speeds."""
-    nodes = {"if1": root.open_child("if1", 0), "if2": root.open_child("if2", 0)}
-    nodes["d1"] = nodes["if1"].open_child("d1", 0)
-    nodes["d2"] = nodes["if1"].open_child("d2", 0)
-    nodes["d3"] = nodes["if2"].open_child("d3", 0)
+    nodes = {"if1": root.open_child("if1", (0,)), "if2": root.open_child("if2", (0,))}
+    nodes["d1"] = nodes["if1"].open_child("d1", (0,))
+    nodes["d2"] = nodes["if1"].open_child("d2", (0,))
+    nodes["d3"] = nodes["if2"].open_child("d3", (0,))
 
     def start(owner: Scope, name: str, rank: int) -> Callable[[], object]:
         task = partial(wait, order, name, rng.randrange(5))
-        return lambda: owner.start_soon(task, name=name, rank=rank)
+        return lambda: owner.start_soon(task, name=name, rank=(rank,))
 
     starts = [
         start(root, "source", 2),
@@ -92,7 +92,7 @@ async def error_in_a_task(_outside: trio.CancelScope, root: Scope) -> None:
         await trio.lowlevel.checkpoint()
         raise Oops("task")
 
-    root.start_soon(crash, name="crash", rank=9)
+    root.start_soon(crash, name="crash", rank=(9,))
     await trio.sleep_forever()
 
 
@@ -127,7 +127,7 @@ async def test_news_close_one_branch_and_the_rest_goes_on() -> None:
         await trio.testing.wait_all_tasks_blocked()
         assert order == LEAF_FIRST[:4]
         with pytest.raises(RuntimeError, match="if1 is closing"):
-            nodes["if1"].open_child("d9", 0)
+            nodes["if1"].open_child("d9", (0,))
     assert order == LEAF_FIRST
 
 
@@ -142,7 +142,7 @@ async def test_closing_while_news_are_closing_keeps_the_order() -> None:
 
 async def test_a_task_that_ends_by_itself_leaves_no_trace() -> None:
     async with open_scope_tree("test") as root:
-        ran = root.start_soon(trio.lowlevel.checkpoint, name="short", rank=0)
+        ran = root.start_soon(trio.lowlevel.checkpoint, name="short", rank=(0,))
         await trio.testing.wait_all_tasks_blocked()
         assert not root._children
         ran.close_soon("too late, and harmless")
@@ -161,9 +161,9 @@ async def test_start_waits_for_started_or_the_end() -> None:
 
     seen: list[str] = []
     async with open_scope_tree("test") as root:
-        await root.start(source, name="source", rank=0)
+        await root.start(source, name="source", rank=(0,))
         assert seen == ["read"]
-        await root.start(limited, name="limited", rank=0)
+        await root.start(limited, name="limited", rank=(0,))
         assert seen == ["read", "limited"]
 
 
@@ -174,7 +174,7 @@ async def test_a_task_that_fails_to_start_ends_the_tree_with_its_exception() -> 
 
     with pytest.raises(Oops, match="no socket"):
         async with open_scope_tree("test") as root:
-            await root.start(source, name="source", rank=0)
+            await root.start(source, name="source", rank=(0,))
             raise AssertionError("the body must not go on")
 
 
@@ -193,7 +193,7 @@ async def test_two_exceptions_leave_as_a_group() -> None:
 
     with pytest.RaisesGroup(pytest.RaisesExc(Oops, match="task"), pytest.RaisesExc(Oops, match="body")):
         async with open_scope_tree("test") as root:
-            root.start_soon(crash, name="crash", rank=0)
+            root.start_soon(crash, name="crash", rank=(0,))
             await trio.testing.wait_all_tasks_blocked()
             raise Oops("body")
 
@@ -220,7 +220,7 @@ def test_an_interrupt_while_closing_neither_hangs_nor_changes_the_order() -> Non
                 finally:
                     signal.raise_signal(signal.SIGINT)
 
-            root.start_soon(interrupt, name="interrupt", rank=-1)
+            root.start_soon(interrupt, name="interrupt", rank=(-1,))
             await trio.testing.wait_all_tasks_blocked()
 
     order: list[str] = []

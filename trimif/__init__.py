@@ -5,7 +5,7 @@
 
 from trimif._check import check, check_nowait
 from trimif._core import DomainSnapshot, ElementSnapshot, InterfaceSnapshot, Snapshot
-from trimif._errors import ConnectFailed, TooManyRequests, TrimifError
+from trimif._errors import ConnectFailed, DomainGone, InterfaceGone, TooManyRequests, TrimifError
 from trimif._facts import Limitation, StaticConfiguration
 from trimif._messages import (
     AddressAnnouncement,
@@ -55,8 +55,11 @@ from trimif._model import (
     Route,
     TranslationOutcome,
 )
+from trimif._owners import Interface, ProvisioningDomain
+from trimif._policy import Policy
 from trimif._sources import SourceStatistics
 from trimif._subscriber import Subscriber, SubscriberStatistics
+from trimif._subscriptions import Subscription, Translation
 from trimif._views import Mif, open_mif
 
 __all__ = [
@@ -72,6 +75,7 @@ __all__ = [
     "ConnectToAddress",
     "ConnectToAddressFromAddress",
     "Connected",
+    "DomainGone",
     "DomainId",
     "DomainSnapshot",
     "ElementSnapshot",
@@ -81,8 +85,10 @@ __all__ = [
     "IPAddress",
     "IPNetwork",
     "Information",
+    "Interface",
     "InterfaceAnnouncement",
     "InterfaceDetails",
+    "InterfaceGone",
     "InterfaceId",
     "InterfaceKind",
     "InterfaceSnapshot",
@@ -99,6 +105,8 @@ __all__ = [
     "NotConnected",
     "NotConnectedReason",
     "Origin",
+    "Policy",
+    "ProvisioningDomain",
     "ProvisioningDomainAnnouncement",
     "Request",
     "Route",
@@ -113,8 +121,10 @@ __all__ = [
     "StopTranslatingName",
     "Subscriber",
     "SubscriberStatistics",
+    "Subscription",
     "TooManyRequests",
     "TranslateName",
+    "Translation",
     "TranslationOutcome",
     "TrimifError",
     "check",

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import select
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import trio
 import trio.lowlevel
 
 from trimif._scopes import raise_lone
 from trimif._subscriber import Subscriber
+from trimif._subscriptions import Subscription
 
 __all__ = ["check", "check_nowait"]
 
-Checkable: TypeAlias = "Subscriber | trio.SocketStream | trio.SocketListener | trio.socket.SocketType"
+Checkable: TypeAlias = (
+    "Subscriber | Subscription[Any] | trio.SocketStream | trio.SocketListener | trio.socket.SocketType"
+)
 """What CHECK takes: anything of trimif or Trio that a message or a connection can come from."""
 
 
@@ -56,7 +59,7 @@ def _ready(sources: tuple[Checkable, ...]) -> frozenset[Checkable]:
 
 
 def _is_ready(source: Checkable) -> bool:
-    if isinstance(source, Subscriber):
+    if isinstance(source, Subscriber | Subscription):
         try:
             source.check_nowait()
         except trio.WouldBlock:
@@ -80,7 +83,7 @@ def _socket_of(source: Checkable) -> trio.socket.SocketType:
 
 async def _wait_for_any(sources: tuple[Checkable, ...]) -> None:
     async def wait(source: Checkable) -> None:
-        if isinstance(source, Subscriber):
+        if isinstance(source, Subscriber | Subscription):
             await source.check()
         else:
             await trio.lowlevel.wait_readable(_socket_of(source))

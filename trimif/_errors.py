@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trimif._model import NotConnectedReason
 
-__all__ = ["ConnectFailed", "MalformedInput", "TooManyRequests", "TrimifError"]
+__all__ = ["ConnectFailed", "DomainGone", "InterfaceGone", "MalformedInput", "TooManyRequests", "TrimifError"]
 
 
 class TrimifError(Exception):
@@ -19,6 +19,41 @@ class TooManyRequests(TrimifError):
 
     Receive some answers, or stop requests that are no longer wanted, then post again.
     """
+
+
+class _Gone(TrimifError):
+    what = "owner"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{self.what} {name} is gone: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class InterfaceGone(_Gone):
+    """An action on an interface that is gone, or that went in the middle.
+
+    Attributes:
+        name: its last display name.
+        reason: why it is gone, for people.
+    """
+
+    what = "interface"
+    name: str
+    reason: str
+
+
+class DomainGone(_Gone):
+    """An action on a provisioning domain that is gone, or that went in the middle.
+
+    Attributes:
+        name: its last name, ``eth0/ipv4``.
+        reason: why it is gone, for people.
+    """
+
+    what = "provisioning domain"
+    name: str
+    reason: str
 
 
 class MalformedInput(TrimifError, ValueError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
@@ -30,7 +31,7 @@ from trimif._messages import (
     TranslateName,
 )
 from trimif._model import DomainId, DomainView, InterfaceId, IPAddress, TranslationOutcome
-from trimif._scopes import Scope, open_scope_tree
+from trimif._scopes import Rank, Scope, open_scope_tree
 from trimif._sources import Solicitor, Source, SourceStatistics
 from trimif._subscriber import Subscriber
 
@@ -66,9 +67,12 @@ class Connect(Protocol):
 
 
 _log = logging.getLogger("trimif")
-LOOKUP, CONNECT = 0, 1  # ranks below a domain
-DOMAIN = 0  # below an interface
-INTERFACE, TIMER, SOURCE = 0, 1, 2  # below the MIF
+INTERFACE, TIMER, SOURCE = 0, 1, 2  # ranks below the MIF
+DOMAIN, HANDLER, BODY = 0, 1, 2  # below an interface: its domains, then handlers of it, then users' blocks tied to it
+LOOKUP, CONNECT, DOMAIN_HANDLER, DOMAIN_BODY = 0, 1, 2, 3  # below a domain
+
+current_handler: ContextVar[Scope | None] = ContextVar("current_handler", default=None)
+"""The handler that the code runs in; what it asks for ends before it does."""
 
 
 @frozen
@@ -108,9 +112,10 @@ class MifElement:
         self._sources = sources
         self._record = record
         self._scopes: dict[InterfaceId | DomainId, Scope] = {}
+        self._tied: dict[InterfaceId | DomainId, dict[Subscriber, None]] = {}
         self._work: dict[Pending, Scope] = {}
         self._subscribers: dict[Subscriber, None] = {}
-        self._changed = trio.lowlevel.ParkingLot()
+        self._changed = trio.lowlevel.ParkingLot()  # whoever waits for any change of the host
         self._timer = trio.CancelScope()
         self._malformed_answers = 0
         self._closed = False
@@ -155,17 +160,6 @@ class MifElement:
             malformed_answers=self._malformed_answers,
             limitations=self._core.limitations,
         )
-
-    async def wait_domain(self) -> None:
-        """Wait until some provisioning domain is usable: it has an address and knows a router, and is no loopback.
-
-        Raises:
-            trio.ClosedResourceError: the MIF closed while this waited.
-        """
-        await trio.lowlevel.checkpoint()
-        while not self._core.has_usable_domain(trio.current_time()):
-            self._check_open("wait for a domain")
-            await self._changed.park()
 
     # ---------------------------------------------------------------- facts in, effects out
 
@@ -218,20 +212,100 @@ class MifElement:
                 case Discard(connected=connected):
                     connected.stream.socket.close()
                 case Ended(owner=owner, reason=reason):
-                    if owner in self._scopes:
-                        self._scopes.pop(owner).close_soon(reason)
+                    self._end(owner, reason)
+
+    def _end(self, owner: InterfaceId | DomainId, reason: str) -> None:
+        """Its last words are in the mailboxes: its channels end, and all that runs for it is closed, leaf first."""
+        self._note_end(owner, reason)
+        for subscriber in self._tied.pop(owner, ()):
+            subscriber.end()
+        if owner in self._scopes:
+            self._scopes.pop(owner).close_soon(reason)
+
+    def _note_end(self, owner: InterfaceId | DomainId, reason: str) -> None:
+        """An interface or domain is gone: for faces that know it as an object."""
+
+    @trio.lowlevel.enable_ki_protection
+    def cancel(self, owner: InterfaceId | DomainId, reason: str) -> None:
+        """End an interface or domain for this MIF, exactly as if it had gone."""
+        self._carry_out(self._core.cancel(owner, reason, trio.current_time()))
+        self._timer.deadline = self._core.next_deadline
+        self._changed.unpark_all()
+
+    @trio.lowlevel.enable_ki_protection
+    def readmit(self, name: str) -> None:
+        """Let an interface or domain in again that was cancelled, by its name; it gets a new id.
+
+        Raises:
+            ValueError: nothing of that name was cancelled.
+        """
+        self._carry_out(self._core.readmit(name, trio.current_time()))
+        self._timer.deadline = self._core.next_deadline
+        self._changed.unpark_all()
+
+    # ---------------------------------------------------------------- what is tied to an interface or domain
+
+    def _is_there(self, owner: InterfaceId | DomainId) -> bool:
+        if isinstance(owner, InterfaceId):
+            return bool(self._core.presence(owner))
+        return self._core.domain(owner) is not None
+
+    def tie(self, subscriber: Subscriber, owner: InterfaceId | DomainId) -> None:
+        """Have the subscriber end with the owner."""
+        if self._is_there(owner) and not self._closed:
+            self._tied.setdefault(owner, {})[subscriber] = None
+        else:
+            subscriber.end()
+
+    def untie(self, subscriber: Subscriber, owner: InterfaceId | DomainId) -> None:
+        """Undo `tie`."""
+        tied = self._tied.get(owner, {})
+        tied.pop(subscriber, None)
+        if not tied:
+            self._tied.pop(owner, None)
+
+    def admit(
+        self, owner: InterfaceId | DomainId, cancel_scope: trio.CancelScope, what: str, *, handler: bool
+    ) -> Scope:
+        """Tie a block of code in somebody's task to the owner; the block calls `leave` at its end."""
+        if not self._is_there(owner) or self._closed:
+            cancel_scope.cancel(f"{what} is gone")
+            return Scope(self._root.nursery, what, ())
+        if isinstance(owner, InterfaceId):
+            rank: Rank = (HANDLER if handler else BODY, self._core.order_of(owner), 0)
+        else:
+            rank = (self._core.order_of(owner), DOMAIN_HANDLER if handler else DOMAIN_BODY)
+        return self._scope_of(owner).admit(cancel_scope, name=what, rank=rank)
+
+    def _scope_of(self, owner: InterfaceId | DomainId) -> Scope:
+        if owner not in self._scopes:
+            order = self._core.order_of(owner)
+            if isinstance(owner, InterfaceId):
+                self._scopes[owner] = self._root.open_child(repr(owner), (INTERFACE, order))
+            else:
+                interface = self._core.interface_of(owner)
+                assert interface is not None, "only domains that are there have a scope"
+                self._scopes[owner] = self._scope_of(interface).open_child(repr(owner), (DOMAIN, order, 0))
+        return self._scopes[owner]
 
     # ---------------------------------------------------------------- work inside a domain
 
     def _begin(self, pending: Pending) -> None:
-        request, scope = pending.request, self._domain_scope(pending.request.domain)
+        request, scope = pending.request, self._scope_of(pending.request.domain)
         if isinstance(request, TranslateName):
-            work, rank = partial(self._translate, pending, request), LOOKUP
+            work, kind = partial(self._translate, pending, request), LOOKUP
         else:
             source = request.source if isinstance(request, ConnectToAddressFromAddress) else None
             work = partial(self._connect, pending, source, request.address, request.port, request.connection_id)
-            rank = CONNECT
-        self._work[pending] = scope.start_soon(partial(self._do, pending, work), name=repr(request), rank=rank)
+            kind = CONNECT
+        rank = (self._core.order_of(request.domain), kind)
+        self._work[pending] = scope.start_soon(
+            partial(self._do, pending, work), name=repr(request), rank=rank, also_of=self._handler_of_now()
+        )
+
+    def _handler_of_now(self) -> Scope | None:
+        handler = current_handler.get()
+        return handler if handler is not None and handler.nursery is self._root.nursery else None
 
     async def _do(self, pending: Pending, work: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -267,29 +341,20 @@ class MifElement:
             if not self._core.answer(pending, Connected(connection_id, stream)):
                 stream.socket.close()
 
-    def _domain_scope(self, domain: DomainId) -> Scope:
-        if domain not in self._scopes:
-            interface = self._core.interface_of(domain)
-            assert interface is not None, "the core begins work only in domains that are there"
-            if interface not in self._scopes:
-                self._scopes[interface] = self._root.open_child(repr(interface), INTERFACE)
-            self._scopes[domain] = self._scopes[interface].open_child(repr(domain), DOMAIN)
-        return self._scopes[domain]
-
     # ---------------------------------------------------------------- beginning and end
 
     async def _start(self, root: Scope) -> None:
         """Leases first, then the kernel: by the time that addresses are known, so is who leased them."""
         self._root = root
         for source in self._sources:
-            await self._root.start(partial(_run, source, self._report), name=source.name, rank=SOURCE)
-        self._root.start_soon(self._keep_time, name="timer", rank=TIMER)
+            await self._root.start(partial(_run, source, self._report), name=source.name, rank=(SOURCE,))
+        self._root.start_soon(self._keep_time, name="timer", rank=(TIMER,))
 
     @trio.lowlevel.enable_ki_protection
     def _close(self) -> None:
         self._closed = True
         for subscriber in list(self._subscribers):
-            subscriber._end()
+            subscriber.end()
         self._changed.unpark_all()
 
     def _check_open(self, what: str) -> None:

@@ -167,12 +167,14 @@ class InterfaceDetails(Value):
         mtu: the largest packet, in octets.
         up: administratively up.
         carrier: the link is there (a cable is plugged in, a radio is associated).
+        metered: whether traffic costs money, None if nobody on the host says.
     """
 
     kind: InterfaceKind
     mtu: int
     up: bool
     carrier: bool
+    metered: bool | None = None
 
 
 @frozen(repr=False)

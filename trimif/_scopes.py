@@ -17,24 +17,33 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 import trio
 import trio.lowlevel
 
+Rank: TypeAlias = tuple[int, ...]
+"""Among the children of one owner smaller ranks are closed first, equal ones by age."""
+
 
 class Scope:
-    """A node of the tree: a task, or an owner of nodes."""
+    """A node of the tree: a task, a guest, or an owner of nodes.
 
-    def __init__(self, nursery: trio.Nursery, name: str, rank: int, parent: Scope | None = None) -> None:
+    A node has one owner, and may have a second one: a lookup that a handler asked for ends with its domain and with the
+    handler, whichever comes first.
+    """
+
+    def __init__(self, nursery: trio.Nursery, name: str, rank: Rank, owners: tuple[Scope, ...] = ()) -> None:
         self.name = name
         self.rank = rank
         self._closing = False
-        self._nursery = nursery
-        self._parent = parent
+        self.nursery = nursery
+        self._owners = owners
         self._children: dict[Scope, None] = {}
         self._cancel_scope: trio.CancelScope | None = None
         self._ended = trio.Event()
+        for owner in owners:
+            owner._children[self] = None
 
     def __repr__(self) -> str:
         return f"<Scope {self.name}{' closing' if self.closing else ''}>"
@@ -42,25 +51,39 @@ class Scope:
     @property
     def closing(self) -> bool:
         """It, or an owner above it, is being closed."""
-        return self._closing or (self._parent is not None and self._parent.closing)
+        return self._closing or any(owner.closing for owner in self._owners)
 
-    def open_child(self, name: str, rank: int) -> Scope:
-        """A new owner below this one; smaller ranks are closed earlier."""
+    def open_child(self, name: str, rank: Rank, *, also_of: Scope | None = None) -> Scope:
+        """A new node below this one, and below `also_of`."""
         if self.closing:
             raise RuntimeError(f"{self.name} is closing, {name} can't be opened in it")
-        child = Scope(self._nursery, name, rank, self)
-        self._children[child] = None
-        return child
+        return Scope(self.nursery, name, rank, (self,) if also_of is None else (self, also_of))
 
-    def start_soon(self, task: Callable[[], Awaitable[object]], *, name: str, rank: int) -> Scope:
+    def start_soon(
+        self, task: Callable[[], Awaitable[object]], *, name: str, rank: Rank, also_of: Scope | None = None
+    ) -> Scope:
         """Run a task below this owner. Its exception ends the whole tree."""
-        child = self.open_child(name, rank)
+        child = self.open_child(name, rank, also_of=also_of)
         child._cancel_scope = trio.CancelScope(shield=True)
-        self._nursery.start_soon(child._run, task, name=name)
+        self.nursery.start_soon(child._run, task, name=name)
         return child
 
-    async def start(self, task: Callable[[trio.TaskStatus[None]], Awaitable[object]], *, name: str, rank: int) -> Scope:
-        """The same, and wait until the task calls ``started()`` or returns. One that raises cancels the wait."""
+    def admit(self, cancel_scope: trio.CancelScope, *, name: str, rank: Rank) -> Scope:
+        """Have a guest: code that runs in somebody else's task, inside `cancel_scope`; it calls `leave` at its end.
+
+        Where the owner is closing already, the guest is cancelled at once.
+        """
+        if self.closing:
+            cancel_scope.cancel(f"{self.name} is closing")
+            return Scope(self.nursery, name, rank)
+        child = self.open_child(name, rank)
+        child._cancel_scope = cancel_scope
+        return child
+
+    async def start(
+        self, task: Callable[[trio.TaskStatus[None]], Awaitable[object]], *, name: str, rank: Rank
+    ) -> Scope:
+        """Run a task, and wait until it calls ``started()`` or returns. One that raises cancels the wait."""
         status = _Status()
 
         async def run() -> None:
@@ -78,7 +101,19 @@ class Scope:
         """
         if not self.closing:
             self._closing = True
-            self._nursery.start_soon(self._close, reason, name=f"closing {self.name}")
+            self.nursery.start_soon(self._close, reason, name=f"closing {self.name}")
+
+    async def close(self, reason: str) -> None:
+        """The same, and wait until it has ended, also when it was closing already. Not to be interrupted."""
+        self.close_soon(reason)
+        with trio.CancelScope(shield=True):
+            await self._ended.wait()
+
+    def leave(self) -> None:
+        """The guest, or task, is at its end."""
+        for owner in self._owners:
+            owner._children.pop(self, None)
+        self._ended.set()
 
     async def _run(self, task: Callable[[], Awaitable[object]]) -> None:
         assert self._cancel_scope is not None
@@ -86,7 +121,7 @@ class Scope:
             with self._cancel_scope:
                 await task()
         finally:
-            self._end()
+            self.leave()
 
     @trio.lowlevel.enable_ki_protection
     async def _close(self, reason: str) -> None:
@@ -97,14 +132,9 @@ class Scope:
                     await child._close(reason)
                 await child._ended.wait()
         if self._cancel_scope is None:
-            self._end()
+            self.leave()
         else:
             self._cancel_scope.cancel(reason)
-
-    def _end(self) -> None:
-        if self._parent is not None:
-            self._parent._children.pop(self, None)
-        self._ended.set()
 
 
 class _Status:
@@ -125,7 +155,7 @@ async def open_scope_tree(name: str) -> AsyncIterator[Scope]:
     """
     try:
         async with trio.open_nursery() as nursery:
-            root = Scope(nursery, name, 0)
+            root = Scope(nursery, name, ())
             try:
                 yield root
             finally:

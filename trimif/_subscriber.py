@@ -91,7 +91,7 @@ class Subscriber(trio.abc.ReceiveChannel[Announcement]):
             trio.EndOfChannel: the MIF is closed, and all messages were received.
             trio.ClosedResourceError: the subscriber is closed.
         """
-        self._check_open()
+        self.check_open()
         message = self._mailbox.take(self._presence)
         if message is not None:
             return message
@@ -123,7 +123,7 @@ class Subscriber(trio.abc.ReceiveChannel[Announcement]):
             trio.WouldBlock: there is none.
             trio.ClosedResourceError: the subscriber is closed.
         """
-        self._check_open()
+        self.check_open()
         if not self._is_ready():
             raise trio.WouldBlock
 
@@ -132,7 +132,7 @@ class Subscriber(trio.abc.ReceiveChannel[Announcement]):
         await trio.lowlevel.checkpoint()
         while not self._is_ready():
             await self._readers.park()
-        self._check_open()
+        self.check_open()
 
     def statistics(self) -> SubscriberStatistics:
         """How many messages wait, were received and were skipped."""
@@ -157,14 +157,15 @@ class Subscriber(trio.abc.ReceiveChannel[Announcement]):
         self.close()
         await trio.lowlevel.checkpoint()
 
-    def _end(self) -> None:
-        """The MIF closes: what is queued can still be received, then the channel ends."""
+    def end(self) -> None:
+        """What is queued can still be received, then the channel ends. For those who made the subscriber."""
         self._ended = True
         self._wake()
 
     def _is_ready(self) -> bool:
         return self._closed or self._ended or self._mailbox.ready(self._presence)
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise :exc:`trio.ClosedResourceError` if it is closed."""
         if self._closed:
             raise trio.ClosedResourceError("this subscriber is closed")

@@ -72,7 +72,7 @@ async def error_in_a_tree_task(_scope: trio.CancelScope, host: SimulatedHost, mi
         await trio.lowlevel.checkpoint()
         raise Oops("task")
 
-    mif._root.start_soon(crash, name="crash", rank=5)
+    mif._root.start_soon(crash, name="crash", rank=(5,))
     await trio.sleep_forever()
 
 

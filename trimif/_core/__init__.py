@@ -3,7 +3,7 @@
 from trimif._core._core import Abandon, Begin, Core, Discard, Effect, Ended
 from trimif._core._grouping import Grouping, by_family
 from trimif._core._mailbox import Mailbox, Pending
-from trimif._core._requests import post
+from trimif._core._requests import configuration_data, post
 from trimif._core._snapshot import DomainSnapshot, ElementSnapshot, InterfaceSnapshot, Snapshot
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "Pending",
     "Snapshot",
     "by_family",
+    "configuration_data",
     "post",
 ]

@@ -317,6 +317,10 @@ class Core:
         plausible = serial.isascii() and serial.isdecimal() and len(serial) <= len(str(issued))
         return token.startswith(prefix) and plausible and 0 < int(serial) <= issued
 
+    def order_of(self, owner: InterfaceId | DomainId) -> int:
+        """Ids are issued in the order of announcements: a smaller one is older."""
+        return int(owner.token[len(self._name) + 2 :])
+
     def presence(self, interface: InterfaceId) -> Table:
         """What is to be announced of an interface now; nothing if it is gone."""
         found = self._by_id.get(interface)
@@ -332,6 +336,11 @@ class Core:
         found = self._domains.get(domain)
         return None if found is None else found[0].id
 
+    @property
+    def domains(self) -> Iterable[DomainId]:
+        """The domains that there are."""
+        return self._domains.keys()
+
     def domain(self, domain: DomainId) -> Domain | None:
         """A domain that is there now, else None."""
         found = self._domains.get(domain)
@@ -341,11 +350,6 @@ class Core:
         """What a lookup or connect in the domain must know; None if the domain is gone."""
         found = self._domains.get(domain)
         return None if found is None else found[0].view(found[1], now)
-
-    def has_usable_domain(self, now: float) -> bool:
-        """Whether a domain has an address and knows a router; the loopback interface does not count."""
-        views = (interface.view(domain, now) for interface, domain in self._domains.values())
-        return any(view.addresses and view.routers and not view.loopback for view in views)
 
     @property
     def limitations(self) -> tuple[Limitation, ...]:

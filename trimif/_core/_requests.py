@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+from typing import Any, TypeVar, assert_never
 
 from trimif._core._core import Core, Effect
 from trimif._core._mailbox import Mailbox, Pending
@@ -34,7 +34,9 @@ from trimif._messages import (
     StopTranslatingName,
     TranslateName,
 )
-from trimif._model import DomainId, InterfaceId
+from trimif._model import DomainId, ElementType, Information, InterfaceId
+
+T = TypeVar("T")
 
 SUBSCRIBE = (AnnounceInterfaces, AnnounceProvisioningDomain, AnnounceConfigurationElement, AnnounceAddress)
 UNSUBSCRIBE = (
@@ -164,6 +166,12 @@ def _begin(core: Core, pending: Pending) -> None:
         kind, identifier = pending.key
         raise ValueError(f"{kind}_id {identifier!r} is in use by a request that is still outstanding: choose another")
     core.begin(pending)
+
+
+def configuration_data(core: Core, domain: DomainId, element: ElementType, information: Information[T]) -> T | None:
+    """Data of a configuration element, None if there is none: `GetConfigurationData` without messages."""
+    answer = _look_up(core, GetConfigurationData(domain, element, information))
+    return answer.data if isinstance(answer, ConfigurationData) else None
 
 
 def _get(core: Core, mailbox: Mailbox, request: GetConfigurationData[Any]) -> None:
