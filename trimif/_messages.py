@@ -182,7 +182,7 @@ class InterfaceAnnouncement(Value):
     details: InterfaceDetails
 
 
-@frozen(repr=False)
+@frozen(repr=False, cache_hash=True)
 class NoInterfaceAnnouncement(Value):
     """An announced interface is gone (draft 3.5.4). Its domains were withdrawn before."""
 
@@ -206,7 +206,7 @@ class ProvisioningDomainAnnouncement(Value):
     explicit_id: str | None = None
 
 
-@frozen(repr=False)
+@frozen(repr=False, cache_hash=True)
 class NoProvisioningDomainAnnouncement(Value):
     """An announced domain is gone (draft 3.5.8). Its addresses and elements were withdrawn before."""
 
@@ -229,7 +229,7 @@ class ConfigurationElementAnnouncement(Value):
     revision: int = 1
 
 
-@frozen(repr=False)
+@frozen(repr=False, cache_hash=True)
 class NoConfigurationElementAnnouncement(Value):
     """An announced element is no longer valid (draft 3.5.11)."""
 
@@ -254,7 +254,7 @@ class AddressAnnouncement(Value):
     preferred_until: float = math.inf
 
 
-@frozen(repr=False)
+@frozen(repr=False, cache_hash=True)
 class NoAddressAnnouncement(Value):
     """An announced address is no longer valid (draft 3.5.14)."""
 

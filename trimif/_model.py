@@ -48,7 +48,7 @@ class Value:
         return f"{type(self).__name__}({said})"
 
 
-@frozen(repr=False)
+@frozen(repr=False, cache_hash=True)
 class InterfaceId:
     """Identifies an interface while the process lives; never reused (draft 3.5.3, law 9). Opaque: compare it only."""
 
@@ -58,7 +58,7 @@ class InterfaceId:
         return f"InterfaceId({self.token!r})"
 
 
-@frozen(repr=False)
+@frozen(repr=False, cache_hash=True)
 class DomainId:
     """Identifies a provisioning domain while the process lives; never reused (draft 3.5.7, law 9). Opaque."""
 
@@ -248,7 +248,7 @@ class DomainView(Value):
     routers: frozenset[IPAddress] = frozenset()
 
 
-@frozen(repr=False)
+@frozen(repr=False, cache_hash=True)
 class Information(Generic[T]):
     """A configuration information identifier (draft 3.5.15), typed by the data that it asks for.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import pytest
 
@@ -54,9 +54,9 @@ def last_words_come_after_the_withdrawals(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_is_the_same_is_told_again(patch: pytest.MonkeyPatch) -> None:
-    def mutant(told: Any, present: Any) -> Any:
-        yield from _difference._withdrawals([key for key in told if key not in present])
-        yield from present.values()
+    def mutant(interface: InterfaceId, told: Any, present: Any) -> Any:
+        yield from _difference.difference(interface, told, {key: told[key] for key in told if key in present})
+        yield from _difference.difference(interface, {}, present)
 
     patch.setattr(_mailbox, "difference", mutant)
     patch.setattr(_interfaces, "difference", mutant)
@@ -65,10 +65,8 @@ def what_is_the_same_is_told_again(patch: pytest.MonkeyPatch) -> None:
 def withdrawals_are_not_counted_as_told(patch: pytest.MonkeyPatch) -> None:
     honest = Mailbox._count
 
-    def mutant(self: Mailbox, single: Any) -> Any:
-        if isinstance(single.message, _mailbox.WITHDRAWALS):
-            return single.message
-        return honest(self, single)
+    def mutant(self: Mailbox, change: Any) -> Any:
+        return change.message if isinstance(change.message, _mailbox.WITHDRAWALS) else honest(self, change)
 
     patch.setattr(Mailbox, "_count", mutant)
 
@@ -76,13 +74,10 @@ def withdrawals_are_not_counted_as_told(patch: pytest.MonkeyPatch) -> None:
 def catching_up_overlooks_changed_elements(patch: pytest.MonkeyPatch) -> None:
     honest = _difference.difference
 
-    def mutant(told: Any, present: Any) -> Any:
-        for message in honest(told, present):
-            if (
-                not isinstance(message, m.ConfigurationElementAnnouncement)
-                or _difference.withdrawal_of(message) not in told
-            ):
-                yield message
+    def mutant(interface: InterfaceId, told: Any, present: Any) -> Any:
+        for change in honest(interface, told, present):
+            if not isinstance(change.message, m.ConfigurationElementAnnouncement) or change.key not in told:
+                yield change
 
     patch.setattr(_mailbox, "difference", mutant)
 
@@ -95,7 +90,7 @@ def queued_news_survive_a_stop(patch: pytest.MonkeyPatch) -> None:
     honest = Mailbox._drop
 
     def mutant(self: Mailbox, unwanted: Callable[[m.Announcement], bool]) -> Any:
-        return honest(self, lambda message: not isinstance(message, _mailbox.NEWS) and unwanted(message))
+        return honest(self, lambda message: not isinstance(message, get_args(m.News)) and unwanted(message))
 
     patch.setattr(Mailbox, "_drop", mutant)
 
@@ -136,8 +131,8 @@ def data_overtake_news(patch: pytest.MonkeyPatch) -> None:
 def the_buffer_has_no_bound(patch: pytest.MonkeyPatch) -> None:
     def mutant(self: Mailbox, interface: InterfaceId, changes: Any) -> None:
         if interface not in self._behind:
-            wanted = [message for message, _ in filter(self._wants, changes)]
-            self._queue.extend(_mailbox._Single(interface, message) for message in wanted)
+            wanted = list(filter(self._wants, changes))
+            self._queue.extend(wanted)
             self._singles += len(wanted)
 
     patch.setattr(Mailbox, "offer", mutant)

@@ -18,12 +18,12 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from trimif._core._difference import Table
+from trimif._core._difference import Change, Table
 from trimif._core._evidence import gather
 from trimif._core._grouping import Grouping, by_family
 from trimif._core._host import Host
-from trimif._core._interfaces import Domain, Interface, changes
-from trimif._core._mailbox import Change, Mailbox, Pending
+from trimif._core._interfaces import Domain, Interface
+from trimif._core._mailbox import Mailbox, Pending
 from trimif._core._snapshot import DomainSnapshot, ElementSnapshot, InterfaceSnapshot, Snapshot
 from trimif._facts import Fact, Limitation, LinkFact
 from trimif._messages import (
@@ -155,13 +155,12 @@ class Core:
     def _remove(self, interface: Interface, reason: str) -> None:
         del self._by_id[interface.id]
         self._effects.append(Ended(interface.id, reason))
-        news, interface.present = changes(interface.present, {}), {}
-        self._publish(interface, news, f"its interface {interface.link.name} is gone: {reason}")
+        self._publish(interface, interface.withdraw(), f"its interface {interface.link.name} is gone: {reason}")
         for mailbox in self._mailboxes:
             mailbox.interests.forget_interface(interface.id)
 
     def _publish(self, interface: Interface, news: list[Change], reason: str) -> None:
-        gone = [message.domain for message, _ in news if isinstance(message, NoProvisioningDomainAnnouncement)]
+        gone = [each.domain for _, _, each, _ in news if isinstance(each, NoProvisioningDomainAnnouncement)]
         for domain in gone:
             self._last_words(interface, domain)
         if news:

@@ -8,11 +8,10 @@ announcement announced, so the withdrawal serves as its key: ``told[NoAddressAnn
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from trimif._messages import (
     AddressAnnouncement,
-    Announcement,
     ConfigurationElementAnnouncement,
     InterfaceAnnouncement,
     News,
@@ -23,7 +22,7 @@ from trimif._messages import (
     ProvisioningDomainAnnouncement,
     Withdrawal,
 )
-from trimif._model import DomainId
+from trimif._model import DomainId, InterfaceId
 
 Table: TypeAlias = Mapping[Withdrawal, News]
 """Everything about one interface: root first, each under the withdrawal that would take it back."""
@@ -42,13 +41,31 @@ def withdrawal_of(news: News) -> Withdrawal:
             return NoInterfaceAnnouncement(interface)
 
 
-def difference(told: Table, present: Table) -> Iterator[Announcement]:
+class Change(NamedTuple):
+    """One thing that is to be said about an interface.
+
+    Made once, and shared by all mailboxes: a tuple, because there is one for each event on the host.
+
+    Attributes:
+        key: the withdrawal of what it is about; the message itself, if it is a withdrawal.
+        refresh: whether it only extends lifetimes.
+    """
+
+    interface: InterfaceId
+    key: Withdrawal
+    message: News | Withdrawal
+    refresh: bool
+
+
+def difference(interface: InterfaceId, told: Table, present: Table) -> Iterator[Change]:
     """What must be said to lead someone who was told `told` to `present`, in the order of laws 1 and 2."""
-    if told.keys() - present.keys():
-        yield from _withdrawals([key for key in told if key not in present])
+    lost = [key for key in told if key not in present]
+    for key in _withdrawals(lost) if lost else ():
+        yield Change(interface, key, key, False)
     for key, news in present.items():
-        if told.get(key) != news:
-            yield news
+        before = told.get(key)
+        if before is not news and before != news:
+            yield Change(interface, key, news, is_refresh(before, news))
 
 
 def is_refresh(told: News | None, news: News) -> bool:

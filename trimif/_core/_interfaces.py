@@ -8,10 +8,9 @@ from typing import Any
 
 from attrs import define, field
 
-from trimif._core._difference import Table, difference, is_refresh, withdrawal_of
+from trimif._core._difference import Change, difference, withdrawal_of
 from trimif._core._evidence import Element
 from trimif._core._grouping import Group
-from trimif._core._mailbox import Change
 from trimif._facts import LinkFact
 from trimif._messages import (
     AddressAnnouncement,
@@ -72,7 +71,12 @@ class Interface:
         self.link = link
         self.domains = self._regrouped(groups, new_domain_id)
         before, self.present = self.present, self._table()
-        return changes(before, self.present)
+        return list(difference(self.id, before, self.present))
+
+    def withdraw(self) -> list[Change]:
+        """It is gone: all of it is to be taken back."""
+        before, self.present = self.present, {}
+        return list(difference(self.id, before, {}))
 
     def _regrouped(self, groups: Sequence[Group], new_domain_id: Callable[[], DomainId]) -> dict[Hashable, Domain]:
         regrouped = {}
@@ -133,14 +137,6 @@ class Interface:
             search_domains=domain.data(Information.SEARCH_DOMAINS),
             routers=frozenset(routers),
         )
-
-
-def changes(before: Table, after: Table) -> list[Change]:
-    """The difference, each message with whether it only extends lifetimes."""
-    return [
-        (message, isinstance(message, AddressAnnouncement) and is_refresh(before.get(withdrawal_of(message)), message))
-        for message in difference(before, after)
-    ]
 
 
 def _revisions(domain: Domain, group: Group) -> dict[ElementType, int]:

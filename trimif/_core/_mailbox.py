@@ -12,13 +12,13 @@ Nothing here knows how a reader waits: `wake` is called whenever something was a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import islice
 from typing import TypeAlias
 
 from attrs import define, field, frozen
 
-from trimif._core._difference import Table, difference, is_refresh, withdrawal_of
+from trimif._core._difference import Change, Table, difference
 from trimif._errors import TooManyRequests
 from trimif._messages import (
     AddressAnnouncement,
@@ -45,7 +45,8 @@ from trimif._model import DomainId, InterfaceId
 
 PORTION = 64
 """How many messages of one comparison are worked out ahead of the reader."""
-NEWS = (InterfaceAnnouncement, ProvisioningDomainAnnouncement, ConfigurationElementAnnouncement, AddressAnnouncement)
+STALE = 64
+"""How many comparisons that were put off are left in the queue at least, before they are cleared away."""
 WITHDRAWALS = (
     NoInterfaceAnnouncement,
     NoProvisioningDomainAnnouncement,
@@ -53,8 +54,6 @@ WITHDRAWALS = (
     NoAddressAnnouncement,
 )
 
-Change: TypeAlias = tuple[Announcement, bool]
-"""A message, and whether it only extends lifetimes."""
 Presence: TypeAlias = Callable[[InterfaceId], Table]
 """Tells what is now on an interface; nothing for one that is gone."""
 
@@ -115,18 +114,14 @@ class Interests:
         self.addresses.pop(domain, None)
 
 
-@frozen
+@frozen(eq=False)
 class _Compare:
+    """Stale, and passed over, once the interface is to be compared later, or need not be compared any more."""
+
     interface: InterfaceId
 
 
-@frozen
-class _Single:
-    interface: InterfaceId
-    message: Announcement
-
-
-Entry: TypeAlias = "_Compare | _Single | Answer"
+Entry: TypeAlias = "_Compare | Change | Answer"
 
 
 class Mailbox:
@@ -141,26 +136,27 @@ class Mailbox:
         self.skipped: int = 0
         self._wake = wake
         self._queue: deque[Entry] = deque()
-        self._portion: deque[_Single] = deque()
+        self._portion: deque[Change] = deque()
         self._singles = 0
+        self._stale = 0
         self._unread_data = 0
-        self._behind: set[InterfaceId] = set()
+        self._behind: dict[InterfaceId, _Compare] = {}
         self._told: dict[InterfaceId, dict[Withdrawal, News]] = {}
 
     # ---------------------------------------------------------------- what comes in
 
     def offer(self, interface: InterfaceId, changes: Sequence[Change]) -> None:
         """The interface has changed: queue what the subscriber wants to hear of it."""
-        if interface in self._behind:
-            self.skipped += sum(self._wants(change) for change in changes)
-            return
-        wanted = [message for message, _ in filter(self._wants, changes)]
+        wanted = [change for change in changes if self._wants(change)]
         if not wanted:
+            return
+        if interface in self._behind:
+            self.skipped += len(wanted)
             return
         if self._singles + len(wanted) > self.max_buffer_size:
             self._fall_behind(interface, len(wanted))
         else:
-            self._queue.extend(_Single(interface, message) for message in wanted)
+            self._queue.extend(wanted)
             self._singles += len(wanted)
         self._wake()
 
@@ -174,14 +170,26 @@ class Mailbox:
     def compare(self, interface: InterfaceId) -> None:
         """Have the interface compared after all that is queued now."""
         if interface in self._behind:
-            self._queue.remove(_Compare(interface))
+            self._stale += 1
         else:
             self._drop_singles(interface)
         if self._portion and self._portion[0].interface == interface:
             self._portion.clear()  # a portion is of one interface; it will be worked out again
-        self._behind.add(interface)
-        self._queue.append(_Compare(interface))
+        self._put_behind(interface)
+        if self._stale > max(STALE, len(self._behind)):
+            self._clear_stale()
         self._wake()
+
+    def _put_behind(self, interface: InterfaceId) -> None:
+        compare = self._behind[interface] = _Compare(interface)
+        self._queue.append(compare)
+
+    def _is_stale(self, compare: _Compare) -> bool:
+        return self._behind.get(compare.interface) is not compare
+
+    def _clear_stale(self) -> None:
+        self._queue = deque(e for e in self._queue if not (isinstance(e, _Compare) and self._is_stale(e)))
+        self._stale = 0
 
     def check_room(self) -> None:
         """Raise `TooManyRequests` if another request would go beyond the bound."""
@@ -192,24 +200,24 @@ class Mailbox:
             )
 
     def _wants(self, change: Change) -> bool:
-        message, refresh = change
-        if refresh and isinstance(message, AddressAnnouncement):
+        message = change.message
+        if change.refresh and isinstance(message, AddressAnnouncement):
             return self.interests.addresses.get(message.domain, False)
         return self.interests.include(message)
 
     def _fall_behind(self, interface: InterfaceId, more: int) -> None:
-        singles = (entry.interface for entry in self._queue if isinstance(entry, _Single))
+        singles = (entry.interface for entry in self._queue if isinstance(entry, Change))
         interfaces = dict.fromkeys([*singles, interface])
         self.skipped += self._singles + more
-        self._queue = deque(entry for entry in self._queue if not isinstance(entry, _Single))
-        self._queue.extend(_Compare(each) for each in interfaces)
-        self._behind.update(interfaces)
+        self._queue = deque(entry for entry in self._queue if not isinstance(entry, Change))
         self._singles = 0
+        for each in interfaces:
+            self._put_behind(each)
 
     def _drop_singles(self, interface: InterfaceId) -> None:
         if not self._singles:
             return
-        kept = deque(e for e in self._queue if not (isinstance(e, _Single) and e.interface == interface))
+        kept = deque(e for e in self._queue if not (isinstance(e, Change) and e.interface == interface))
         self._singles -= len(self._queue) - len(kept)
         self._queue = kept
 
@@ -221,11 +229,13 @@ class Mailbox:
             if not self._queue:
                 return False
             entry = self._queue[0]
-            if isinstance(entry, _Compare):
-                self._work_out_portion(presence)
-            elif isinstance(entry, _Single) and self._is_told(entry):
+            if isinstance(entry, Change):
+                if not self._is_told(entry):
+                    return True
                 self._queue.popleft()
                 self._singles -= 1
+            elif isinstance(entry, _Compare):
+                self._work_out_portion(entry, presence)
             else:
                 return True
         return True
@@ -239,7 +249,7 @@ class Mailbox:
             return self._count(self._portion.popleft())
         entry = self._queue.popleft()
         assert not isinstance(entry, _Compare)
-        if isinstance(entry, _Single):
+        if isinstance(entry, Change):
             self._singles -= 1
             return self._count(entry)
         self._settle(entry)
@@ -253,7 +263,7 @@ class Mailbox:
     def interfaces_in_queue(self) -> list[InterfaceId]:
         """The interfaces of which news wait that have been worked out already."""
         entries = [*self._portion, *self._queue]
-        return list({entry.interface: None for entry in entries if isinstance(entry, _Single)})
+        return list({entry.interface: None for entry in entries if isinstance(entry, Change)})
 
     def awaits_answers_of(self, domain: DomainId) -> bool:
         """Whether the last answer to some request in the domain has not been received."""
@@ -263,39 +273,40 @@ class Mailbox:
         """Whether the interface is to be compared."""
         return interface in self._behind
 
-    def _work_out_portion(self, presence: Presence) -> None:
-        entry = self._queue[0]
-        assert isinstance(entry, _Compare)
-        told = self._told.get(entry.interface, {})
-        news = self._wanted_difference(told, presence(entry.interface))
-        self._portion.extend(_Single(entry.interface, message) for message in islice(news, PORTION))
+    def _work_out_portion(self, entry: _Compare, presence: Presence) -> None:
+        interface = entry.interface
+        if self._is_stale(entry):
+            self._queue.popleft()
+            self._stale -= 1
+            return
+        told = self._told.get(interface, {})
+        self._portion.extend(islice(self._wanted_difference(interface, told, presence(interface)), PORTION))
         if len(self._portion) < PORTION:  # that was all of it: single news can follow
             self._queue.popleft()
-            self._behind.discard(entry.interface)
+            del self._behind[interface]
 
-    def _wanted_difference(self, told: Mapping[Withdrawal, News], present: Table) -> Iterator[Announcement]:
+    def _wanted_difference(self, interface: InterfaceId, told: Table, present: Table) -> Iterator[Change]:
         wanted = {key: news for key, news in present.items() if self.interests.include(news)}
-        for message in difference(told, wanted):
-            refresh = isinstance(message, AddressAnnouncement) and is_refresh(told.get(withdrawal_of(message)), message)
-            if self._wants((message, refresh)) or isinstance(message, WITHDRAWALS):
-                yield message
+        for change in difference(interface, told, wanted):
+            if change.message is change.key or self._wants(change):
+                yield change
 
-    def _is_told(self, single: _Single) -> bool:
+    def _is_told(self, single: Change) -> bool:
         """A lifetime that was extended, which nobody heard, and cut back again: the same content (law 3)."""
         message = single.message
         if not isinstance(message, AddressAnnouncement):
             return False
-        return self._told.get(single.interface, {}).get(withdrawal_of(message)) == message
+        return self._told.get(single.interface, {}).get(single.key) == message
 
-    def _count(self, single: _Single) -> Announcement:
-        message = single.message
-        if isinstance(message, NEWS):
-            self._told.setdefault(single.interface, {})[withdrawal_of(message)] = message
-        elif isinstance(message, WITHDRAWALS):
-            told = self._told[single.interface]
-            del told[message]
-            if not told:
-                del self._told[single.interface]
+    def _count(self, change: Change) -> Announcement:
+        interface, key, message, _ = change
+        if not isinstance(message, WITHDRAWALS):
+            self._told.setdefault(interface, {})[key] = message
+            return message
+        told = self._told[interface]
+        del told[key]
+        if not told:
+            del self._told[interface]
         return message
 
     def _settle(self, message: Answer) -> None:
@@ -330,13 +341,13 @@ class Mailbox:
         dropped = [entry for entry in self._queue if not isinstance(entry, _Compare) and unwanted(_message(entry))]
         if dropped:
             self._queue = deque(e for e in self._queue if isinstance(e, _Compare) or not unwanted(_message(e)))
-            self._singles -= sum(isinstance(entry, _Single) for entry in dropped)
+            self._singles -= sum(isinstance(entry, Change) for entry in dropped)
         self._portion = deque(single for single in self._portion if not unwanted(single.message))
         return [entry for entry in dropped if isinstance(entry, Connected)]
 
 
-def _message(entry: _Single | Answer) -> Announcement:
-    return entry.message if isinstance(entry, _Single) else entry
+def _message(entry: Change | Answer) -> Announcement:
+    return entry.message if isinstance(entry, Change) else entry
 
 
 def _request_key(message: Announcement) -> tuple[str, Hashable] | None:
