@@ -21,13 +21,15 @@ from trimif._facts import (
     AllLinks,
     AllRoutes,
     Fact,
+    Limitation,
     LinkFact,
     LinkGone,
     RouteFact,
     RouteGone,
     RouterAdvertisement,
 )
-from trimif._sources.netlink import PAUSE_SECONDS, NetlinkSource
+from trimif._sources._source import Source
+from trimif._sources.netlink import PAUSE_SECONDS
 from trimif.testing._namespaces import Namespace
 
 State: TypeAlias = tuple[frozenset[Any], frozenset[Any], frozenset[Any]]
@@ -61,6 +63,7 @@ class Mirror:
         self.addresses: dict[Any, AddressFact] = {}
         self.routes: dict[RouteFact, RouteFact] = {}
         self.advertisements: list[RouterAdvertisement] = []
+        self.limitations: list[Limitation] = []
         self.reports: list[tuple[Fact, ...]] = []
         self.after_report: Callable[[], object] = lambda: None
 
@@ -95,6 +98,8 @@ class Mirror:
                 self.routes = {each: each for each in routes}
             case RouterAdvertisement():
                 self.advertisements.append(fact)
+            case Limitation():
+                self.limitations.append(fact)
             case _:
                 raise AssertionError(f"a netlink source does not report {fact}")
 
@@ -129,7 +134,7 @@ class Mirror:
 
 
 @asynccontextmanager
-async def following(source: NetlinkSource) -> AsyncIterator[Mirror]:
+async def following(source: Source) -> AsyncIterator[Mirror]:
     mirror = Mirror()
     async with trio.open_nursery() as nursery:
         await nursery.start(source.run, mirror.report)
@@ -233,7 +238,7 @@ async def wait_for_truth(mirror: Mirror, namespace: Namespace) -> None:
     """Wait until what was told is what is, and stays so."""
     with trio.move_on_after(10):
         while True:
-            at_rest = await _is_at_rest(mirror)
+            at_rest = await is_at_rest(mirror)
             if at_rest and mirror.state() == truth(namespace):
                 return
     told, is_ = mirror.state(), truth(namespace)
@@ -241,7 +246,8 @@ async def wait_for_truth(mirror: Mirror, namespace: Namespace) -> None:
     assert [is__ - told_ for told_, is__ in zip(told, is_, strict=True)] == [frozenset()] * 3, "so, and not told"
 
 
-async def _is_at_rest(mirror: Mirror) -> bool:
+async def is_at_rest(mirror: Mirror) -> bool:
+    """Whether nothing is told for longer than the source waits from one dump to the next."""
     before = len(mirror.reports)
     await trio.sleep(3 * PAUSE_SECONDS)
     return len(mirror.reports) == before

@@ -16,7 +16,7 @@ from trimif._sources.netlink import NetlinkSource
 from trimif._wire.neighbour_discovery import encode_router_advertisement
 from trimif.testing._namespaces import Namespace
 
-from .netlink_host import Mirror, configure, following, until, wait_for_truth
+from .netlink_host import Mirror, configure, following, is_at_rest, until, wait_for_truth
 
 pytestmark = pytest.mark.lab
 
@@ -99,6 +99,8 @@ async def test_a_lifetime_that_is_renewed_without_an_event(router: Router) -> No
     async with following(NetlinkSource()) as mirror:
         router.advertise(options)
         await until_route_lasts(mirror, (50, 61))
+        while not await is_at_rest(mirror):
+            pass
         router.advertise(RouterAdvertisement(0, ROUTER, RouterHeader(1800), dns_servers=options.dns_servers))
         await until_route_lasts(mirror, (1700, 1801))
 
@@ -108,6 +110,8 @@ async def test_a_lifetime_that_is_renewed_without_any_event(router: Router) -> N
     async with following(NetlinkSource()) as mirror:
         router.advertise(RouterAdvertisement(0, ROUTER, RouterHeader(2)))
         await until_route_lasts(mirror, (0, 2.01))
+        while not await is_at_rest(mirror):
+            pass
         reports = len(mirror.reports)
         router.advertise(RouterAdvertisement(0, ROUTER, RouterHeader(1800)))
         await until_route_lasts(mirror, (1700, 1801))

@@ -71,9 +71,9 @@ def unsaid(message: Message) -> Tables:
 def removes_route(message: Message) -> bool:
     """Whether the event takes an entry out of a routing table that is dumped, be it a unicast route or not.
 
-    IPv6 resumes the dump of a table that has changed by skipping as many routes as it has told before. One that was
-    removed meanwhile makes it skip another one that nothing happened to, and NLM_F_DUMP_INTR does not tell (measured
-    on Linux 6.18); IPv4 does the same among the routes to one destination.
+    When a route was added while IPv6 dumped a table, the dump begins again, and skips as many routes as it has told.
+    If one of those was removed, it skips one too many, which nothing happened to and no event tells of; nor does
+    NLM_F_DUMP_INTR (measured on Linux 6.18).
     """
     return message.kind == RTM_DELROUTE and message.body[4:5] != bytes([RT_TABLE_LOCAL])
 
