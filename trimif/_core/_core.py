@@ -21,7 +21,7 @@ from attrs import frozen
 from trimif._core._difference import Change, Table
 from trimif._core._evidence import gather
 from trimif._core._grouping import Grouping, by_family
-from trimif._core._host import Host
+from trimif._core._host import HeldAddress, Host
 from trimif._core._interfaces import Domain, Interface
 from trimif._core._mailbox import Mailbox, Pending
 from trimif._core._snapshot import DomainSnapshot, ElementSnapshot, InterfaceSnapshot, Snapshot
@@ -97,6 +97,7 @@ class Core:
         self._cancelled_interfaces: set[int] = set()
         self._cancelled_domains: dict[int, dict[Hashable, str]] = {}
         self._mailboxes: dict[Mailbox, None] = {}
+        self._next_deadline = math.inf
         self._issued_interfaces = 0
         self._issued_domains = 0
         self._effects: list[Effect] = []
@@ -120,15 +121,20 @@ class Core:
         due = [index for index, interface in self._interfaces.items() if interface.until <= now]
         self._host.touched.update(dict.fromkeys(due))
         self._look(now)
+        self._next_deadline = min((each.until for each in self._interfaces.values()), default=math.inf)
         return self._take_effects()
 
     @property
     def next_deadline(self) -> float:
-        """When `advance` has something to do, ``math.inf`` for never."""
-        return min((interface.until for interface in self._interfaces.values()), default=math.inf)
+        """When to call `advance`, ``math.inf`` for never. It may find nothing to do then, but not later than that."""
+        return self._next_deadline
 
     def _look(self, now: float, reason: str = "the host lost it") -> None:
         touched, self._host.touched, self._host.broken = self._host.touched, {}, False
+        moved, self._host.moved = self._host.moved, {}
+        for index, addresses in moved.items():
+            if index not in touched and not self._move_deadlines(index, addresses, now):
+                touched[index] = None
         for index in touched:
             link = self._host.links.get(index)
             if link is None:  # made again, it is another one, and nobody is done with that
@@ -138,6 +144,16 @@ class Core:
                 self._update(index, link, now, reason)
             elif index in self._interfaces:
                 self._remove(self._interfaces.pop(index), reason)
+
+    def _move_deadlines(self, index: int, addresses: Iterable[HeldAddress], now: float) -> bool:
+        """Take the short way, if there is one."""
+        interface = self._interfaces.get(index)
+        news = None if interface is None else interface.move_deadlines([each.fact for each in addresses], now)
+        if interface is None or news is None:
+            return False
+        self._next_deadline = min(self._next_deadline, interface.until)
+        self._publish(interface, news, "")
+        return True
 
     def _update(self, index: int, link: LinkFact, now: float, reason: str) -> None:
         interface = self._interfaces.get(index)
@@ -149,6 +165,7 @@ class Core:
         groups = [group for group in self._grouping(evidence) if group.key not in cancelled]
         news = interface.update(link, groups, self._new_domain_id)
         interface.until = evidence.until
+        self._next_deadline = min(self._next_deadline, evidence.until)
         self._publish(interface, news, reason)
         self._domains.update((domain.id, (interface, domain)) for domain in interface.domains.values())
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Any, TypeVar
 
 from attrs import evolve, frozen
 
-from trimif._core._host import HeldRouter, Host
+from trimif._core._host import HeldAddress, HeldRouter, Host
 from trimif._facts import AddressFact, AddressProtocol, Lease, RouteFact, RouteProtocol
 from trimif._model import ElementType, Family, Information, IPAddress, IPNetwork, Origin, Route
 
@@ -64,15 +65,16 @@ class _Clock:
         self.until = math.inf
 
     def running(self, deadline: float) -> bool:
-        if deadline > self.now:
-            self.until = min(self.until, deadline)
-            return True
-        return False
+        if deadline <= self.now:
+            return False
+        if deadline < self.until:
+            self.until = deadline
+        return True
 
 
 def family_of(thing: IPAddress | IPNetwork) -> Family:
     """The address family of an address or network."""
-    return Family.IPV4 if thing.version == 4 else Family.IPV6
+    return Family.IPV4 if isinstance(thing, IPv4Address | IPv4Network) else Family.IPV6
 
 
 def gather(host: Host, index: int, now: float) -> Evidence:
@@ -83,27 +85,35 @@ def gather(host: Host, index: int, now: float) -> Evidence:
     since = host.no_carrier_since.get(index)
     if since is not None and not clock.running(since + CARRIER_SECONDS):
         return Evidence()
-    usable = [each.fact for each in host.addresses.get(index, {}).values() if _is_usable(each.fact, clock)]
+    held = [each for each in host.addresses.get(index, {}).values() if _is_usable(each, clock)]
+    usable = [each.fact for each in held]
     dynamic = [*_router_advertisements(host, index, usable, clock), *_leases(host, index, usable, clock)]
-    claimed = frozenset[IPAddress]().union(*(element.claims for element in dynamic))
-    elements = [*dynamic, *_static(host, index, [fact for fact in usable if fact.address not in claimed], clock)]
-    claimed = claimed.union(*(element.claims for element in elements))
+    claimed = _claimed(dynamic)
+    unclaimed = [each for each in held if each.fact.address not in claimed] if claimed else held
+    elements = [*dynamic, *_static(host, index, unclaimed, clock)]
+    claimed = _claimed(elements)
     addresses = [_no_longer_than_leased(fact, dynamic) for fact in usable if fact.address in claimed]
     return Evidence(tuple(elements), tuple(addresses), clock.until)
+
+
+def _claimed(elements: list[Element]) -> frozenset[IPAddress]:
+    return frozenset[IPAddress]().union(*(element.claims for element in elements))
 
 
 def _no_longer_than_leased(fact: AddressFact, elements: list[Element]) -> AddressFact:
     """Some clients set a leased address for ever; it is the lease that says how long it is valid."""
     leased = [e for e in elements if e.type is ElementType.DHCPV4 and fact.address in e.claims]
-    until = min((e.data[Information.VALID_UNTIL] for e in leased), default=math.inf)
+    if not leased:
+        return fact
+    until = min(element.data[Information.VALID_UNTIL] for element in leased)
     if until >= fact.valid_until and until >= fact.preferred_until:
         return fact
     return evolve(fact, valid_until=min(until, fact.valid_until), preferred_until=min(until, fact.preferred_until))
 
 
-def _is_usable(fact: AddressFact, clock: _Clock) -> bool:
+def _is_usable(held: HeldAddress, clock: _Clock) -> bool:
     """Link-local addresses alone make no PD; tentative and dadfailed addresses are not announced (DESIGN §5)."""
-    return not fact.tentative and not fact.address.is_link_local and clock.running(fact.valid_until)
+    return not held.fact.tentative and not held.link_local and clock.running(held.fact.valid_until)
 
 
 # ---------------------------------------------------------------- RA
@@ -121,6 +131,8 @@ def _router_advertisements(host: Host, index: int, usable: list[AddressFact], cl
         each.prefix for _, held in routers for each in held.prefixes.values() if clock.running(each.valid_until)
     ]
     autonomous = [fact for fact in usable if _is_autonomous(fact, prefixes)]
+    if not (routers or kernel or autonomous):
+        return
     data = _without_nothing(
         {
             Information.DNS_SERVERS: _unique(
@@ -145,7 +157,7 @@ def _router_advertisements(host: Host, index: int, usable: list[AddressFact], cl
 
 
 def _is_autonomous(fact: AddressFact, prefixes: list[IPv6Network]) -> bool:
-    if fact.address.version == 4:
+    if isinstance(fact.address, IPv4Address):
         return False
     return fact.protocol == AddressProtocol.ROUTER_ADVERTISEMENT or any(fact.address in prefix for prefix in prefixes)
 
@@ -195,6 +207,8 @@ def _lifetimes(
 
 
 def _leases(host: Host, index: int, usable: list[AddressFact], clock: _Clock) -> Iterator[Element]:
+    if not any(host.leases.values()):
+        return
     present = {fact.address for fact in usable}
     leases = [
         lease
@@ -252,15 +266,15 @@ def _lease_routers(lease: Lease) -> Iterator[IPAddress]:
 # ---------------------------------------------------------------- STATIC
 
 
-def _static(host: Host, index: int, unclaimed: list[AddressFact], clock: _Clock) -> Iterator[Element]:
-    held = host.addresses.get(index, {})
-    settled = [fact for fact in unclaimed if not clock.running(held[fact.address, fact.prefix_length].settled_at)]
+def _static(host: Host, index: int, unclaimed: list[HeldAddress], clock: _Clock) -> Iterator[Element]:
+    settled = [each.fact for each in unclaimed if not clock.running(each.settled_at)]
     link = host.links[index]
     known = host.static.get(link.name)
     for family in Family:
         facts = [fact for fact in settled if family_of(fact.address) is family]
         configured = known is not None and any(
-            family_of(address) is family and _is_usable(each.fact, clock) for (address, _), each in held.items()
+            family_of(each.fact.address) is family and _is_usable(each, clock)
+            for each in host.addresses.get(index, {}).values()
         )
         if not facts and not configured:
             continue
@@ -302,7 +316,16 @@ def _route(fact: RouteFact) -> Route:
 
 
 def _network(fact: AddressFact) -> IPNetwork:
-    return ip_network((fact.address, fact.prefix_length), strict=False)
+    host_bits = fact.address.max_prefixlen - fact.prefix_length
+    return _network_of(fact.address.version, int(fact.address) >> host_bits, fact.prefix_length)
+
+
+@lru_cache
+def _network_of(version: int, bits: int, prefix_length: int) -> IPNetwork:
+    """Remembered: many addresses share one network, and making one is slow."""
+    if version == 4:
+        return IPv4Network((bits << 32 - prefix_length, prefix_length))
+    return IPv6Network((bits << 128 - prefix_length, prefix_length))
 
 
 def _of_family(addresses: tuple[IPAddress, ...], family: Family) -> tuple[IPAddress, ...]:

@@ -7,11 +7,12 @@ tables and says what they mean.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv6Address, IPv6Network
 from typing import Any, TypeVar
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from trimif._facts import (
     AddressFact,
@@ -48,12 +49,13 @@ V = TypeVar("V")
 AddressKey = tuple[IPAddress, int]
 
 
-@frozen
+@define(eq=False)
 class HeldAddress:
     """An address, and from when on it is static if nothing claims it."""
 
     fact: AddressFact
     settled_at: float
+    link_local: bool
 
 
 @define
@@ -88,8 +90,9 @@ def _newest(items: Iterable[tuple[K, V]]) -> dict[K, V]:
 class Host:
     """The tables.
 
-    `touched` collects the interfaces that facts have changed, and `broken` says that a link was lost or was taken up or
-    down, which must not be collapsed with what follows; whoever reads the tables resets both.
+    `touched` collects the interfaces that facts have changed, and `moved` the addresses of which nothing but deadlines
+    has changed. `broken` says that a link was lost or was taken up or down, which must not be collapsed with what
+    follows. Whoever reads the tables resets all three.
     """
 
     def __init__(self) -> None:
@@ -102,6 +105,7 @@ class Host:
         self.static: dict[str, StaticConfiguration] = {}
         self.limitations: dict[Limitation, None] = {}
         self.touched: dict[int, None] = {}
+        self.moved: dict[int, dict[HeldAddress, None]] = {}
         self.broken = False
         self._addresses_known = False
 
@@ -109,7 +113,7 @@ class Host:
         """Enter one fact into its table."""
         match fact:
             case AddressFact():
-                self._set_address(fact, now, now + SETTLING_SECONDS)
+                self._set_address(fact, now + SETTLING_SECONDS)
             case AddressGone(index=index, address=address, prefix_length=prefix_length):
                 if self.addresses.get(index, {}).pop((address, prefix_length), None) is not None:
                     self.touched[index] = None
@@ -140,13 +144,9 @@ class Host:
             case AllAddresses(addresses=addresses):
                 self._set_addresses(addresses, now)
             case AllRoutes(routes=routes):
-                self.touched.update(dict.fromkeys(self.routes))
-                self.routes = {}
-                for route in routes:
-                    self.apply(route, now)
+                self._set_routes(routes)
             case AllLeases(source=source, leases=leases):
-                self.leases[source] = self._with_steady_deadlines(source, leases)
-                self.touched.update(dict.fromkeys(self.links))
+                self._set_leases(source, leases)
             case StaticConfiguration(interface=interface):
                 self.static[interface] = fact
                 self.touched.update(dict.fromkeys(self.links))
@@ -161,7 +161,8 @@ class Host:
         before = self.links.get(link.index)
         if before == link:
             return
-        if before is None or before.name != link.name:  # leases and static configuration go by name
+        names = {link.name} if before is None else {link.name, before.name}
+        if (before is None or len(names) == 2) and not names.isdisjoint(self._names_told()):
             self.touched.update(dict.fromkeys(self.links))
         self.links[link.index] = link
         self.broken |= before is not None and before.up != link.up
@@ -172,6 +173,11 @@ class Host:
         if not link.up:  # what routers said on the link that was says nothing about the next one
             self.routers.pop(link.index, None)
         self.touched[link.index] = None
+
+    def _names_told(self) -> Iterator[str]:
+        """Leases and static configuration go by name."""
+        yield from self.static
+        yield from (lease.interface for leases in self.leases.values() for lease in leases)
 
     def _lose_link(self, index: int) -> None:
         self.broken |= index in self.links
@@ -186,32 +192,48 @@ class Host:
             table.pop(index, None)
         self.touched[index] = None
 
-    def _set_address(self, fact: AddressFact, now: float, settled_at: float) -> None:
-        held = self.addresses.setdefault(fact.index, {})
+    def _set_address(self, fact: AddressFact, settled_at: float) -> HeldAddress:
+        table = self.addresses.setdefault(fact.index, {})
         key = (fact.address, fact.prefix_length)
-        before = held.get(key)
-        if before is not None:
-            settled_at = before.settled_at
-            fact = evolve(
-                fact,
-                valid_until=_moved(before.fact.valid_until, fact.valid_until),
-                preferred_until=_moved(before.fact.preferred_until, fact.preferred_until),
-            )
-            if fact == before.fact:
-                return
-        held[key] = HeldAddress(fact, settled_at)
-        self.touched[fact.index] = None
+        held = table.get(key)
+        if held is None:
+            held = table[key] = HeldAddress(fact, settled_at, fact.address.is_link_local)
+            self.touched[fact.index] = None
+            return held
+        before, held.fact = held.fact, _with_steady_deadline(held.fact, fact)
+        if before.tentative != fact.tentative or before.temporary != fact.temporary or before.protocol != fact.protocol:
+            self.touched[fact.index] = None
+        elif held.fact != before:
+            self.moved.setdefault(fact.index, {})[held] = None
+        return held
 
     def _set_addresses(self, facts: tuple[AddressFact, ...], now: float) -> None:
-        listed = {(fact.index, fact.address, fact.prefix_length) for fact in facts}
-        for index, held in self.addresses.items():
-            for address, prefix_length in [key for key in held if (index, *key) not in listed]:
-                del held[address, prefix_length]
-                self.touched[index] = None
+        listed = set()
         for fact in facts:
             at_once = not self._addresses_known and math.isinf(fact.valid_until)
-            self._set_address(fact, now, now if at_once else now + SETTLING_SECONDS)
+            listed.add(self._set_address(fact, now if at_once else now + SETTLING_SECONDS))
+        for index, table in self.addresses.items():
+            for key in [key for key, held in table.items() if held not in listed]:
+                del table[key]
+                self.touched[index] = None
         self._addresses_known = True
+
+    def _set_routes(self, facts: tuple[RouteFact, ...]) -> None:
+        before, self.routes = self.routes, {}
+        for fact in facts:
+            routes = self.routes.setdefault(fact.index, {})
+            fact = _with_steady_expiry(before.get(fact.index, {}).get(fact), fact)
+            routes.pop(fact, None)
+            routes[fact] = fact
+        for index in before.keys() | self.routes.keys():
+            if not _identical(before.get(index, {}), self.routes.get(index, {})):
+                self.touched[index] = None
+
+    def _set_leases(self, source: str, leases: tuple[Lease, ...]) -> None:
+        leases = self._with_steady_deadlines(source, leases)
+        if self.leases.get(source, ()) != leases:
+            self.touched.update(dict.fromkeys(self.links))
+        self.leases[source] = leases
 
     def _with_steady_deadlines(self, source: str, leases: tuple[Lease, ...]) -> tuple[Lease, ...]:
         before = {(lease.interface, lease.address): lease.valid_until for lease in self.leases.get(source, ())}
@@ -228,6 +250,23 @@ class Host:
             return  # a flood of made-up routers must not push out the real ones (RFC 6104 has the story)
         routers.setdefault(advertisement.router, HeldRouter()).hear(advertisement, now)
         self.touched[advertisement.index] = None
+
+
+def _with_steady_deadline(before: AddressFact, after: AddressFact) -> AddressFact:
+    valid_until = _moved(before.valid_until, after.valid_until)
+    preferred_until = _moved(before.preferred_until, after.preferred_until)
+    if valid_until == after.valid_until and preferred_until == after.preferred_until:
+        return after
+    return evolve(after, valid_until=valid_until, preferred_until=preferred_until)
+
+
+def _with_steady_expiry(before: RouteFact | None, after: RouteFact) -> RouteFact:
+    return after if before is None or _moved(before.expires, after.expires) != before.expires else before
+
+
+def _identical(before: dict[RouteFact, RouteFact], after: dict[RouteFact, RouteFact]) -> bool:
+    """Whether the tables hold the same objects in the same order."""
+    return len(before) == len(after) and all(map(operator.is_, before, after))
 
 
 def _moved(before: float, after: float) -> float:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from trimif._core._difference import Change, difference, withdrawal_of
+from trimif._core._difference import Change, difference, is_refresh, withdrawal_of
 from trimif._core._evidence import Element
 from trimif._core._grouping import Group
-from trimif._facts import LinkFact
+from trimif._facts import AddressFact, LinkFact
 from trimif._messages import (
     AddressAnnouncement,
     ConfigurationElementAnnouncement,
     InterfaceAnnouncement,
     News,
+    NoAddressAnnouncement,
+    NoInterfaceAnnouncement,
     ProvisioningDomainAnnouncement,
     Withdrawal,
 )
@@ -33,13 +35,52 @@ from trimif._model import (
 )
 
 
+@frozen(eq=False)
+class Address:
+    """An address of a domain, and what is said about it.
+
+    Attributes:
+        key: its withdrawal, made once for as long as the address is there: equal ones are slow to compare.
+    """
+
+    fact: AddressFact
+    key: NoAddressAnnouncement
+    announcement: AddressAnnouncement
+
+
 @define
 class Domain:
-    """A provisioning domain that is there now."""
+    """A provisioning domain that is there now.
+
+    Attributes:
+        revisions: how often the content of each element has changed.
+        addresses: in the order of their announcements.
+    """
 
     id: DomainId
     group: Group
     revisions: dict[ElementType, int] = field(factory=dict)
+    addresses: dict[IPAddress, Address] = field(factory=dict)
+
+    @classmethod
+    def new(cls, id: DomainId, group: Group) -> Domain:
+        """A domain that nobody has heard of."""
+        return cls(id, group, {element.type: 1 for element in group.elements}, _addresses(id, group, {}))
+
+    def regrouped(self, group: Group) -> Domain:
+        """The same domain, with what its group is now."""
+        return Domain(self.id, group, _revisions(self, group), _addresses(self.id, group, self.addresses))
+
+    def address_of(self, fact: AddressFact) -> Address | None:
+        """The address that the fact is about, if nothing else of the domain depends on its lifetimes.
+
+        The kernel can hold an address twice, with two prefix lengths: only the first one is announced.
+        """
+        address = self.addresses.get(fact.address)
+        if address is None or address.fact.prefix_length != fact.prefix_length:
+            return None
+        claimed = any(e.type is not ElementType.STATIC and fact.address in e.claims for e in self.group.elements)
+        return None if claimed else address
 
     def element(self, kind: ElementType) -> Element | None:
         """The element of that type, if the domain has it."""
@@ -78,43 +119,63 @@ class Interface:
         before, self.present = self.present, {}
         return list(difference(self.id, before, {}))
 
+    def move_deadlines(self, facts: Iterable[AddressFact], now: float) -> list[Change] | None:
+        """The short way, for when nothing but lifetimes of static addresses has changed, and none has run out.
+
+        Gives what is to be told, or None if the interface has to be looked at as a whole.
+        """
+        if self.until <= now:
+            return None
+        moved = []
+        for fact in facts:
+            found = self._find(fact)
+            if found is None or fact.valid_until <= now:
+                return None
+            moved.append((fact, *found))
+        return [self._move(fact, domain, address) for fact, domain, address in moved]
+
+    def _find(self, fact: AddressFact) -> tuple[Domain, Address] | None:
+        for domain in self.domains.values():
+            address = domain.address_of(fact)
+            if address is not None:
+                return domain, address
+        return None
+
+    def _move(self, fact: AddressFact, domain: Domain, before: Address) -> Change:
+        after = domain.addresses[fact.address] = _address(domain.id, fact, before.key)
+        self.present[after.key] = after.announcement
+        self.until = min(self.until, fact.valid_until)  # too early does no harm: then everything is looked at
+        return Change(self.id, after.key, after.announcement, is_refresh(before.announcement, after.announcement))
+
     def _regrouped(self, groups: Sequence[Group], new_domain_id: Callable[[], DomainId]) -> dict[Hashable, Domain]:
         regrouped = {}
         for key, domain in self.domains.items():  # the oldest stay first: "in the order of their announcements"
             group = next((each for each in groups if each.key == key), None)
             if group is not None:
-                regrouped[key] = Domain(domain.id, group, _revisions(domain, group))
+                regrouped[key] = domain.regrouped(group)
         for group in groups:
             if group.key not in regrouped:
-                first = {element.type: 1 for element in group.elements}
-                regrouped[group.key] = Domain(new_domain_id(), group, first)
+                regrouped[group.key] = Domain.new(new_domain_id(), group)
         return regrouped
 
     def _table(self) -> dict[Withdrawal, News]:
         link = self.link
         details = InterfaceDetails(kind=link.kind, mtu=link.mtu, up=link.up, carrier=link.carrier)
-        news: list[News] = [InterfaceAnnouncement(self.id, link.name, details)]
+        table: dict[Withdrawal, News] = {
+            NoInterfaceAnnouncement(self.id): InterfaceAnnouncement(self.id, link.name, details)
+        }
         for domain in self.domains.values():
-            news += self._news_of(domain)
-        table: dict[Withdrawal, News] = {}
-        for each in news:  # the kernel can hold an address twice, with two prefix lengths: the first one counts
-            table.setdefault(withdrawal_of(each), each)
+            table.update((withdrawal_of(news), news) for news in self._roots_of(domain))
+            table.update((address.key, address.announcement) for address in domain.addresses.values())
         return table
 
-    def _news_of(self, domain: Domain) -> list[News]:
+    def _roots_of(self, domain: Domain) -> Iterator[News]:
         group = domain.group
-        news: list[News] = [
-            ProvisioningDomainAnnouncement(self.id, domain.id, self.name_of(domain), group.families, group.explicit_id)
-        ]
-        news += [
-            ConfigurationElementAnnouncement(domain.id, each.type, each.origin, domain.revisions[each.type])
-            for each in group.elements
-        ]
-        news += [
-            AddressAnnouncement(domain.id, f.address, f.prefix_length, f.valid_until, f.preferred_until)
-            for f in group.addresses
-        ]
-        return news
+        yield ProvisioningDomainAnnouncement(
+            self.id, domain.id, self.name_of(domain), group.families, group.explicit_id
+        )
+        for each in group.elements:
+            yield ConfigurationElementAnnouncement(domain.id, each.type, each.origin, domain.revisions[each.type])
 
     def name_of(self, domain: Domain) -> str:
         """The domain's name for people: it follows the interface's."""
@@ -130,13 +191,32 @@ class Interface:
             index=self.link.index,
             loopback=self.link.kind is InterfaceKind.LOOPBACK,
             addresses=tuple(
-                SourceAddress(f.address, f.prefix_length, f.preferred_until <= now, f.temporary)
-                for f in domain.group.addresses
+                SourceAddress(fact.address, fact.prefix_length, fact.preferred_until <= now, fact.temporary)
+                for fact in (address.fact for address in domain.addresses.values())
             ),
             dns_servers=domain.data(Information.DNS_SERVERS),
             search_domains=domain.data(Information.SEARCH_DOMAINS),
             routers=frozenset(routers),
         )
+
+
+def _addresses(domain: DomainId, group: Group, before: Mapping[IPAddress, Address]) -> dict[IPAddress, Address]:
+    addresses: dict[IPAddress, Address] = {}
+    for fact in group.addresses:
+        known = before.get(fact.address)
+        if known is None:
+            key = NoAddressAnnouncement(domain, fact.address)
+            addresses.setdefault(fact.address, _address(domain, fact, key))
+        elif known.fact is fact:
+            addresses.setdefault(fact.address, known)
+        else:
+            addresses.setdefault(fact.address, _address(domain, fact, known.key))
+    return addresses
+
+
+def _address(domain: DomainId, fact: AddressFact, key: NoAddressAnnouncement) -> Address:
+    announcement = AddressAnnouncement(domain, key.address, fact.prefix_length, fact.valid_until, fact.preferred_until)
+    return Address(fact, key, announcement)
 
 
 def _revisions(domain: Domain, group: Group) -> dict[ElementType, int]:
