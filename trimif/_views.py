@@ -57,6 +57,7 @@ class Mif(MifElement):
 async def open_mif(
     *,
     grouping: str = "family",
+    link: str = "netlink",
     static: Sequence[StaticConfiguration] = (),
     lease_directories: Sequence[str | Path] = (),
     record: Record | None = None,
@@ -69,13 +70,17 @@ async def open_mif(
 
     Args:
         grouping: how domains are formed; ``"family"``: one per interface and address family (draft 3.1).
+        link: who tells about the kernel's links, addresses and routes: ``"netlink"``, or ``"pyroute2"``, the reference
+            link that the first is tested against. It needs the extra ``asyncio`` and a Python before 3.14, is slower,
+            and can't go on after an overrun: the MIF ends with an :exc:`OSError` then.
         static: what you know about an interface and no network says, the name servers of a VPN for example.
         lease_directories: where to look for the files of DHCP clients, besides the usual places.
         record: is called with the time and the facts of each step, before they are applied; ``trimif watch --json``
             writes them down so that they can be replayed.
 
     Raises:
-        ValueError: there is no such grouping.
+        ValueError: there is no such grouping, or no such link.
+        ImportError: the link needs trio-asyncio, which does not import; the text tells the remedy.
         OSError: the kernel does not let the program open a netlink socket.
     """
     # what works on a real host is imported when there is one to work on: it would double the cost of `import trimif`
@@ -88,7 +93,7 @@ async def open_mif(
     if grouping not in groupings:
         raise ValueError(f"grouping is {grouping!r}; there are {', '.join(map(repr, groupings))}")
     core = Core(secrets.token_hex(3), groupings[grouping])
-    sources = host_sources(tuple(static), tuple(Path(each) for each in lease_directories))
+    sources = host_sources(link, tuple(static), tuple(Path(each) for each in lease_directories))
     mif = Mif(core, sources, record, translate=translate, connect=connect)
     async with run_element(mif):
         yield mif

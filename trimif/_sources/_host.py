@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trimif._facts import StaticConfiguration
@@ -10,16 +10,28 @@ from trimif._sources._source import Source
 from trimif._sources.dhclient import DIRECTORIES, DhclientSource
 from trimif._sources.netlink import NetlinkSource
 from trimif._sources.pyroute2_leases import Pyroute2LeaseSource
+from trimif._sources.pyroute2_link import Pyroute2LinkSource
 from trimif._sources.router_advertisements import RouterAdvertisementSource
 from trimif._sources.static import StaticSource
 
+LINKS: dict[str, Callable[[], Source]] = {"netlink": NetlinkSource, "pyroute2": Pyroute2LinkSource}
+"""Who can tell about the kernel's links, addresses and routes."""
 
-def host_sources(static: Sequence[StaticConfiguration], lease_directories: Sequence[Path]) -> tuple[Source, ...]:
-    """Every origin on this host, in the order in which they are to be started. A new origin is one line here."""
+
+def host_sources(
+    link: str, static: Sequence[StaticConfiguration], lease_directories: Sequence[Path]
+) -> tuple[Source, ...]:
+    """Every origin on this host, in the order in which they are to be started. A new origin is one line here.
+
+    Raises:
+        ValueError: there is no such link.
+    """
+    if link not in LINKS:
+        raise ValueError(f"link is {link!r}; there are {', '.join(map(repr, LINKS))}")
     return (
         StaticSource(static),
         DhclientSource((*DIRECTORIES, *lease_directories)),
         Pyroute2LeaseSource(lease_directories),
-        NetlinkSource(),
+        LINKS[link](),
         RouterAdvertisementSource(),
     )

@@ -14,7 +14,7 @@ from trimif._facts import LinkFact, LinkGone
 from trimif._model import InterfaceKind
 from trimif._wire.netlink import AF_UNSPEC, Message, attributes
 
-__all__ = ["link_fact", "link_gone"]
+__all__ = ["link_fact", "link_gone", "link_kind"]
 
 IFLA_IFNAME = 3
 IFLA_MTU = 4
@@ -88,9 +88,16 @@ def _head(message: Message) -> tuple[int, int, int, int]:
     return family, hardware, index, flags
 
 
-def _kind(hardware: int, information: bytes | None) -> InterfaceKind:
-    """The driver knows best: a tap device and a veth both have Ethernet's hardware type."""
-    driver = None if information is None else attributes(information, 0).get(IFLA_INFO_KIND)
+def link_kind(hardware: int, driver: bytes | None) -> InterfaceKind:
+    """The sort of a link by its hardware type (ARPHRD_…) and the name of its driver (IFLA_INFO_KIND), if it tells one.
+
+    The driver knows best: a tap device and a veth both have Ethernet's hardware type.
+    """
     if driver is None:
         return _KIND_BY_HARDWARE.get(hardware, InterfaceKind.OTHER)
-    return _KIND_BY_DRIVER.get(driver.rstrip(b"\0"), InterfaceKind.VIRTUAL)
+    return _KIND_BY_DRIVER.get(driver, InterfaceKind.VIRTUAL)
+
+
+def _kind(hardware: int, information: bytes | None) -> InterfaceKind:
+    driver = None if information is None else attributes(information, 0).get(IFLA_INFO_KIND)
+    return link_kind(hardware, None if driver is None else driver.rstrip(b"\0"))
