@@ -26,9 +26,9 @@ default_role = "py:obj"
 nitpicky = True
 nitpick_ignore_regex = [
     # The documentation builds without network, so there is no index of other projects' names to check these against.
-    ("py:.*", r"(trio|ipaddress|errno|math|collections|typing|pathlib)(\.\w+)*"),
+    ("py:.*", r"(trio|ipaddress|errno|math|collections|contextlib|socket|typing|pathlib)(\.\w+)*"),
     ("py:class", "SocketStream"),  # Trio's, in a module that imports it for type checkers only
-    ("py:class", r"trimif\._\w+\.T"),  # a type variable
+    ("py:class", r"trimif\._\w+\.(T|T_co|AnnouncementT|OwnerT)"),  # type variables
     ("py:class", r"trimif\._facts\.Fact"),  # public only as what `open_mif(record=…)` is called with
 ]
 

@@ -27,8 +27,8 @@ LAYERS = """
     _core
     _sources | _connect
     _names
-    _check _mif _scopes _subscriber
-    _happy_eyeballs _views
+    _check _mif _scopes _subscriber _subscriptions
+    _handlers _happy_eyeballs _owners _policy _registry _views
     __init__
     integrations
     testing

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
+from trimif._errors import DomainGone, InterfaceGone
 from trimif._mif import current_handler
 from trimif._scopes import Scope, raise_lone
 from trimif._subscriptions import Subscription
@@ -62,15 +63,23 @@ class Guest:
         self._running[self.node] = owner.position
 
     async def run(self, handler: Callable[..., Awaitable[object]]) -> None:
-        """Run the handler, until it returns or its owner goes."""
+        """Run the handler, until it returns or its owner goes. That its owner is gone may be what it raises, too."""
         token = current_handler.set(self.node)
         try:
             with self._scope:
                 await handler(self._owner)
+        except (DomainGone, InterfaceGone, ExceptionGroup) as error:
+            if not self._owner.gone or not _says_only_gone(error):
+                raise
         finally:
             current_handler.reset(token)
             self._running.pop(self.node, None)
             self.node.leave()
+
+
+def _says_only_gone(error: Exception) -> bool:
+    rest = error.split((DomainGone, InterfaceGone))[1] if isinstance(error, ExceptionGroup) else None
+    return rest is None
 
 
 @trio.lowlevel.enable_ki_protection

@@ -75,6 +75,16 @@ current_handler: ContextVar[Scope | None] = ContextVar("current_handler", defaul
 """The handler that the code runs in; what it asks for ends before it does."""
 
 
+async def await_turn() -> None:
+    """In a handler whose owner is gone: wait to be cancelled, so that handlers end in their order and not in the order
+    in which they notice.
+    """
+    handler = current_handler.get()
+    if handler is not None and handler.closing:
+        await trio.sleep_forever()
+    await trio.lowlevel.checkpoint()
+
+
 @frozen
 class MifStatistics:
     """The state of a MIF.
@@ -226,7 +236,7 @@ class MifElement:
         """An interface or domain is gone: for faces that know it as an object."""
 
     @trio.lowlevel.enable_ki_protection
-    def cancel(self, owner: InterfaceId | DomainId, reason: str) -> None:
+    def _cancel(self, owner: InterfaceId | DomainId, reason: str) -> None:
         """End an interface or domain for this MIF, exactly as if it had gone."""
         self._carry_out(self._core.cancel(owner, reason, trio.current_time()))
         self._timer.deadline = self._core.next_deadline
@@ -250,21 +260,21 @@ class MifElement:
             return bool(self._core.presence(owner))
         return self._core.domain(owner) is not None
 
-    def tie(self, subscriber: Subscriber, owner: InterfaceId | DomainId) -> None:
+    def _tie(self, subscriber: Subscriber, owner: InterfaceId | DomainId) -> None:
         """Have the subscriber end with the owner."""
         if self._is_there(owner) and not self._closed:
             self._tied.setdefault(owner, {})[subscriber] = None
         else:
             subscriber.end()
 
-    def untie(self, subscriber: Subscriber, owner: InterfaceId | DomainId) -> None:
+    def _untie(self, subscriber: Subscriber, owner: InterfaceId | DomainId) -> None:
         """Undo `tie`."""
         tied = self._tied.get(owner, {})
         tied.pop(subscriber, None)
         if not tied:
             self._tied.pop(owner, None)
 
-    def admit(
+    def _admit(
         self, owner: InterfaceId | DomainId, cancel_scope: trio.CancelScope, what: str, *, handler: bool
     ) -> Scope:
         """Tie a block of code in somebody's task to the owner; the block calls `leave` at its end."""

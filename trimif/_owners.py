@@ -9,13 +9,15 @@ from __future__ import annotations
 import abc
 import errno
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import trio
 
 from trimif._errors import ConnectFailed, DomainGone, InterfaceGone
+from trimif._handlers import serve
 from trimif._messages import (
     AddressAnnouncement,
     AnnounceAddress,
@@ -34,6 +36,7 @@ from trimif._messages import (
     Request,
     TranslateName,
 )
+from trimif._mif import await_turn
 from trimif._model import (
     DomainId,
     ElementType,
@@ -58,6 +61,25 @@ T = TypeVar("T")
 AnnouncementT = TypeVar("AnnouncementT", InterfaceAnnouncement, ProvisioningDomainAnnouncement)
 AddressNews = AddressAnnouncement | NoAddressAnnouncement
 ElementNews = ConfigurationElementAnnouncement | NoConfigurationElementAnnouncement
+
+
+class _Block(AbstractContextManager[trio.CancelScope, bool]):
+    """A block of code that is a guest of the scope tree."""
+
+    def __init__(self, admit: Callable[[trio.CancelScope], Scope]) -> None:
+        self._admit = admit
+        self._scope = trio.CancelScope()
+
+    def __enter__(self) -> trio.CancelScope:
+        self._scope.__enter__()
+        self._node = self._admit(self._scope)
+        return self._scope
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        self._node.leave()
+        return self._scope.__exit__(kind, error, traceback)
 
 
 class Owner(abc.ABC, Generic[AnnouncementT]):
@@ -99,15 +121,9 @@ class Owner(abc.ABC, Generic[AnnouncementT]):
         """Tie a handler's task to it."""
         return self._registry.admit(self.id, scope, f"handler of {self.name}", handler=True)
 
-    @contextmanager
-    def move_on_when_gone(self) -> Iterator[trio.CancelScope]:
+    def move_on_when_gone(self) -> AbstractContextManager[trio.CancelScope, bool]:
         """Cancel the block when this is gone, and go on after it; as :func:`trio.move_on_after` does with time."""
-        with trio.CancelScope() as scope:
-            node = self._registry.admit(self.id, scope, f"a block of {self.name}", handler=False)
-            try:
-                yield scope
-            finally:
-                node.leave()
+        return _Block(lambda scope: self._registry.admit(self.id, scope, f"a block of {self.name}", handler=False))
 
     @contextmanager
     def fail_when_gone(self) -> Iterator[trio.CancelScope]:
@@ -177,6 +193,16 @@ class Interface(Owner[InterfaceAnnouncement]):
         async with self._subscribed(AnnounceProvisioningDomain(self.id), max_buffer_size) as subscriber:
             yield Subscription(subscriber, item_of)
 
+    async def serve_domains(
+        self,
+        handler: Callable[[ProvisioningDomain], Awaitable[object]],
+        *,
+        handler_nursery: trio.Nursery | None = None,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Run ``handler(domain)`` for each of its domains, until the interface is gone; see `Mif.serve_interfaces`."""
+        await serve(self.domains(), handler, handler_nursery=handler_nursery, task_status=task_status)
+
     def _gone_error(self) -> InterfaceGone:
         return InterfaceGone(self.name, self._reason or "")
 
@@ -237,7 +263,7 @@ class ProvisioningDomain(Owner[ProvisioningDomainAnnouncement]):
 
     @asynccontextmanager
     async def translate(self, name: str) -> AsyncIterator[Translation]:
-        """The addresses of a name as this domain's name service tells them, streamed; then see its `outcome`.
+        """The addresses of a name as this domain's name service tells them, streamed; then see `Translation.outcome`.
 
         Raises:
             ValueError: it is no name.
@@ -257,7 +283,9 @@ class ProvisioningDomain(Owner[ProvisioningDomainAnnouncement]):
         self._check_there()
         async with self.translate(name) as translation:
             addresses = tuple([answer.address async for answer in translation])
-        self._check_there()
+        if self.gone:
+            await await_turn()
+            raise self._gone_error()
         if not addresses:
             outcome = translation.outcome.value if translation.outcome is not None else "no answer"
             raise socket.gaierror(socket.EAI_NONAME, f"{name} has no address in {self.name}: {outcome}")
@@ -292,6 +320,7 @@ class ProvisioningDomain(Owner[ProvisioningDomainAnnouncement]):
             return answer.stream
         assert isinstance(answer, NotConnected)
         if answer.reason is NotConnectedReason.DOMAIN_GONE:
+            await await_turn()
             raise self._gone_error()
         raise ConnectFailed(answer.errno or errno.EIO, answer.reason, answer.text)
 

@@ -26,6 +26,10 @@ CHEAPEST_FIRST = (
 )
 
 
+def _families(families: Iterable[Family]) -> frozenset[Family]:
+    return frozenset(families)
+
+
 @frozen
 class Policy:
     """What makes a domain better than another. Without arguments: the cheaper kind of link, then the older domain.
@@ -39,7 +43,7 @@ class Policy:
 
     where: Where | None = None
     prefer: tuple[InterfaceKind, ...] = field(default=CHEAPEST_FIRST, converter=tuple)
-    families: frozenset[Family] = field(default=frozenset(Family), converter=frozenset)
+    families: frozenset[Family] = field(default=frozenset(Family), converter=_families)
     avoid_metered: bool = False
 
     def best(self, domains: Iterable[ProvisioningDomain]) -> ProvisioningDomain | None:

@@ -135,16 +135,16 @@ class Registry:
     @contextmanager
     def tied(self, subscriber: Subscriber, owner: InterfaceId | DomainId) -> Iterator[None]:
         """For the length of the block the subscriber ends with the owner."""
-        self._element.tie(subscriber, owner)
+        self._element._tie(subscriber, owner)
         try:
             yield
         finally:
-            self._element.untie(subscriber, owner)
+            self._element._untie(subscriber, owner)
 
     def admit(self, owner: InterfaceId | DomainId, scope: trio.CancelScope, what: str, *, handler: bool) -> Scope:
-        """As `MifElement.admit`."""
-        return self._element.admit(owner, scope, what, handler=handler)
+        """As `MifElement._admit`."""
+        return self._element._admit(owner, scope, what, handler=handler)
 
     def cancel(self, owner: InterfaceId | DomainId, reason: str) -> None:
-        """As `MifElement.cancel`."""
-        self._element.cancel(owner, reason)
+        """As `MifElement._cancel`."""
+        self._element._cancel(owner, reason)

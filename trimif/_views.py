@@ -3,20 +3,176 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import trio
 
+from trimif._core import Core
 from trimif._facts import StaticConfiguration
-from trimif._mif import MifElement, Record, run_element
+from trimif._handlers import run_on, serve
+from trimif._messages import AnnounceInterfaces, Announcement, AnnounceProvisioningDomain, InterfaceAnnouncement
+from trimif._mif import Connect, MifElement, Record, Translate, run_element
+from trimif._model import DomainId, InterfaceId
+from trimif._owners import Interface, ProvisioningDomain
+from trimif._policy import Policy, Where
+from trimif._registry import Registry
+from trimif._sources import Source
+from trimif._subscriptions import Subscription
+
+T = TypeVar("T")
+OwnerT = TypeVar("OwnerT", Interface, ProvisioningDomain)
 
 __all__ = ["Mif", "open_mif"]
 
 
 class Mif(MifElement):
     """The networks of this host. Made by `open_mif`."""
+
+    def __init__(
+        self,
+        core: Core,
+        sources: Sequence[Source],
+        record: Record | None = None,
+        *,
+        translate: Translate,
+        connect: Connect,
+    ) -> None:
+        super().__init__(core, sources, record, translate=translate, connect=connect)
+        self._registry = Registry(self, core)
+
+    def _note_end(self, owner: InterfaceId | DomainId, reason: str) -> None:
+        self._registry.ended(owner, reason)
+
+    # ---------------------------------------------------------------- face 2: scoped channels
+
+    @asynccontextmanager
+    async def interfaces(self, *, max_buffer_size: int = 1000) -> AsyncIterator[Subscription[Interface]]:
+        """A channel of the interfaces, each once; it ends when the MIF closes."""
+        seen: set[InterfaceId] = set()
+        async with self.open_subscriber(max_buffer_size=max_buffer_size) as subscriber:
+            subscriber.post(AnnounceInterfaces())
+            yield Subscription(subscriber, lambda message: self._registry.new_interface(message, seen))
+
+    @asynccontextmanager
+    async def _domains(self, where: Where | None) -> AsyncIterator[Subscription[ProvisioningDomain]]:
+        seen: set[DomainId] = set()
+
+        def item_of(message: Announcement) -> ProvisioningDomain | None:
+            if isinstance(message, InterfaceAnnouncement):
+                subscriber.post(AnnounceProvisioningDomain(message.interface))
+            return _filtered(self._registry.new_domain(message, seen), where)
+
+        async with self.open_subscriber() as subscriber:
+            subscriber.post(AnnounceInterfaces())
+            yield Subscription(subscriber, item_of)
+
+    def interface(self, name: str) -> Interface:
+        """The interface of that display name, ``wlan0``.
+
+        Raises:
+            LookupError: there is none; the text says which there are.
+        """
+        return _named(name, self._registry.interfaces(), "interface")
+
+    def domain(self, name: str) -> ProvisioningDomain:
+        """The provisioning domain of that name, ``wlan0/ipv4``.
+
+        Raises:
+            LookupError: there is none; the text says which there are.
+        """
+        return _named(name, self._registry.domains(), "provisioning domain")
+
+    def best_domain(self, policy: Policy | None = None) -> ProvisioningDomain | None:
+        """The best domain that can be used now; None if there is none."""
+        return (policy or Policy()).best(self._registry.domains())
+
+    async def wait_domain(self, policy: Policy | None = None) -> ProvisioningDomain:
+        """Wait until some domain is usable: it has an address and knows a router, and is no loopback.
+
+        Returns:
+            The best one at that moment.
+
+        Raises:
+            trio.ClosedResourceError: the MIF closed while this waited.
+        """
+        await trio.lowlevel.checkpoint()
+        while (best := self.best_domain(policy)) is None:
+            await self._wait_for_change()
+        return best
+
+    # ---------------------------------------------------------------- face 3: handlers
+
+    async def serve_interfaces(
+        self,
+        handler: Callable[[Interface], Awaitable[object]],
+        *,
+        handler_nursery: trio.Nursery | None = None,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Run ``handler(interface)`` for each interface, in a task of its own that ends with the interface.
+
+        Args:
+            handler_nursery: where the tasks run; one that ends with this call if None. In a nursery of the caller's
+                they outlive this call, and the nursery's cancellation reaches them in no particular order.
+            task_status: ``started()`` is called once interfaces are being announced.
+
+        A handler that raises ends the call, as in :func:`trio.serve_listeners`; a lone exception leaves bare. That
+        what it handles is gone (`DomainGone`, `InterfaceGone`) is no such failure: it was to end then anyway. Tasks
+        inherit the context variables of the caller.
+        """
+        channel = self.interfaces()
+        await serve(channel, handler, handler_nursery=handler_nursery, task_status=task_status)
+
+    async def serve_domains(
+        self,
+        handler: Callable[[ProvisioningDomain], Awaitable[object]],
+        *,
+        where: Where | None = None,
+        handler_nursery: trio.Nursery | None = None,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Run ``handler(domain)`` for each provisioning domain that passes the filter; see `serve_interfaces`."""
+        channel = self._domains(where)
+        await serve(channel, handler, handler_nursery=handler_nursery, task_status=task_status)
+
+    async def serve_best_domain(
+        self,
+        handler: Callable[[ProvisioningDomain], Awaitable[T]],
+        *,
+        policy: Policy | None = None,
+        switch_to_better: bool = False,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> T:
+        """Run ``handler(domain)`` on the best domain, and again on the next one when that goes.
+
+        Args:
+            switch_to_better: also when a better one comes; the handler is cancelled first.
+            task_status: ``started()`` is called when the handler runs for the first time.
+
+        Returns:
+            What the handler returns, as soon as it does.
+        """
+        while True:
+            domain = await self.wait_domain(policy)
+            task_status.started()
+            task_status = trio.TASK_STATUS_IGNORED
+            is_best = partial(self._is_best, domain, policy) if switch_to_better else partial(bool, True)
+            results = await run_on(domain, handler, is_best, self._wait_for_change)
+            if results:
+                return results[0]
+
+    def _is_best(self, domain: ProvisioningDomain, policy: Policy | None) -> bool:
+        return self.best_domain(policy) is domain
+
+    async def _wait_for_change(self) -> None:
+        self._check_open("wait for a domain")
+        await self._changed.park()
+
+    # ---------------------------------------------------------------- on top
 
     async def open_tcp_stream(
         self,
@@ -53,6 +209,17 @@ class Mif(MifElement):
         )
 
 
+def _filtered(domain: ProvisioningDomain | None, where: Where | None) -> ProvisioningDomain | None:
+    return domain if domain is not None and (where is None or where(domain)) else None
+
+
+def _named(name: str, owners: Iterable[OwnerT], what: str) -> OwnerT:
+    by_name = {owner.name: owner for owner in owners}
+    if name not in by_name:
+        raise LookupError(f"there is no {what} named {name!r}; there are {', '.join(by_name) or 'none'}")
+    return by_name[name]
+
+
 @asynccontextmanager
 async def open_mif(
     *,
@@ -85,7 +252,7 @@ async def open_mif(
     """
     # what works on a real host is imported when there is one to work on: it would double the cost of `import trimif`
     from trimif._connect import connect
-    from trimif._core import Core, by_family
+    from trimif._core import by_family
     from trimif._names import translate
     from trimif._sources._host import host_sources
 
