@@ -16,7 +16,7 @@ from trimif._core import Core, by_family
 from trimif._facts import AllLinks
 from trimif._messages import InterfaceAnnouncement
 from trimif.cli._demo._networks import DOMAINS, HOST_NAME, open_networks
-from trimif.testing._replay import FactsLine, MessageLine, dump_line, load_line
+from trimif.testing._lines import FactsLine, MessageLine, dump_line, load_line
 
 from .commands import finish, run_beside, start
 

@@ -44,8 +44,8 @@ from trimif import (
     TranslateName,
     TranslationOutcome,
 )
-from trimif.cli._describe import Describer, describe_data
 from trimif.cli._terminal import escape, for_people, seconds_left
+from trimif.testing._words import Describer, describe_data
 
 INTERFACE, DOMAIN = InterfaceId("interface-1"), DomainId("domain-1")
 ADDRESS = IPv4Address("198.51.100.7")

@@ -16,10 +16,10 @@ from rich.tree import Tree
 
 import trimif
 from trimif import DomainSnapshot, ElementSnapshot, Information, InterfaceSnapshot, MifStatistics, Snapshot
-from trimif.cli._describe import ELEMENT_NAMES, describe_data, describe_interface
 from trimif.cli._domains import LeaseDirectories, Seconds, describe_limitations, wait_settled
 from trimif.cli._run import emit, run
 from trimif.cli._terminal import escape, for_people, seconds_left
+from trimif.testing._words import ELEMENT_NAMES, describe_data, describe_interface
 
 __all__ = ["draw_tree", "show", "to_json"]
 

@@ -12,10 +12,10 @@ import trio
 import trimif
 from trimif import AnnounceInterfaces
 from trimif._facts import Fact
-from trimif.cli._describe import Describer
 from trimif.cli._domains import LeaseDirectories, describe_limitations, subscribe_further
 from trimif.cli._run import emit, run
-from trimif.testing._replay import FactsLine, MessageLine, dump_line
+from trimif.testing._lines import FactsLine, MessageLine, dump_line
+from trimif.testing._words import Describer
 
 __all__ = ["watch"]
 

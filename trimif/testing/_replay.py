@@ -1,240 +1,177 @@
-"""Messages and facts as lines of JSON, and back: what ``trimif watch --json`` prints becomes a test.
+"""Replay: what ``trimif watch --json`` wrote down becomes a test.
 
-A line is an object with the time and either the facts that a source reported in one step, or one message::
-
-    {"time": 12.5, "facts": [{"LinkGone": {"index": 2}}]}
-    {"time": 12.5, "message": {"NoInterfaceAnnouncement": {"interface": {"InterfaceId": {"token": "interface-1"}}}}}
-
-Nothing is lost on the way: every value that JSON has not is an object with one member, whose name says what the
-value is (a class of trimif's vocabulary, or ``tuple``, ``frozenset``, ``bytes``, ``float``, ``IPv4Address``, …).
-Only `Connected.stream`, which is no value, becomes null. Reading makes nothing but values of those classes: a line
-may come from a stranger's bug report.
+The recorded facts go into the real core at their recorded times, and a subscriber asks for everything as ``trimif
+watch`` does. It reads one message where the recording has one, so that it is as slow or as fast as the recorded
+program was. Nothing runs but the core: no clock, no task, no network.
 """
 
 from __future__ import annotations
 
-import enum
-import json
-import math
-import types
-from collections.abc import Callable, Hashable, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Any, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
 
-import attrs
 from attrs import frozen
 
-from trimif import _facts, _messages, _model
-from trimif._errors import MalformedInput
-from trimif._facts import Fact
-from trimif._messages import Announcement, Connected, Request
-from trimif._model import Information
+from trimif._core import Core, Mailbox, Snapshot, post
+from trimif._messages import (
+    AnnounceInterfaces,
+    Announcement,
+    Connected,
+    ConnectToAddress,
+    ConnectToAddressFromAddress,
+    InterfaceAnnouncement,
+    NameTranslation,
+    NameTranslationFinished,
+    NotConnected,
+    Request,
+    StopConnecting,
+    StopTranslatingName,
+    TranslateName,
+)
+from trimif.testing._history import is_request
+from trimif.testing._lines import FactsLine, Line, MessageLine, load_line
+from trimif.testing._recorder import follow_up
+from trimif.testing._words import Describer
 
-__all__ = ["FactsLine", "Line", "MessageLine", "dump_line", "load_line"]
+__all__ = ["Replay", "replay"]
 
-Message: TypeAlias = Request | Announcement
+_WORK = TranslateName | ConnectToAddress | ConnectToAddressFromAddress | StopTranslatingName | StopConnecting
+_ANSWERS_OF_WORK = NameTranslation | NameTranslationFinished | Connected | NotConnected
 
 
 @frozen
-class FactsLine:
-    """Facts that were reported in one step.
+class Replay:
+    """What came of a replay.
 
     Attributes:
-        time: when, in seconds on Trio's clock, to which their deadlines refer.
+        recorded: the messages in the recording.
+        history: the messages of the replay: requests, and what they and the facts led to. Its times are the recorded
+            ones. Ids are the recorded ones, too, if the replay went the same way. See `check_laws`.
+        snapshot: what there was at the end.
     """
 
-    time: float
-    facts: tuple[Fact, ...]
+    recorded: Sequence[MessageLine]
+    history: Sequence[MessageLine]
+    snapshot: Snapshot
+
+    def lines(self) -> list[str]:
+        """What the subscriber received, one line each, with the seconds since the first message."""
+        return list(_words(self.history))
+
+    def differences(self) -> list[str]:
+        """Where the replay went another way: ``- `` before what only the recording has, ``+ `` what only the replay.
+
+        Times are left out of the comparison. A recording that was cut off lacks what nobody had read then.
+        """
+        before, after = (list(_words(history, timed=False)) for history in (self.recorded, self.history))
+        return [line for line in difflib.ndiff(before, after) if line.startswith(("- ", "+ "))]
 
 
-@frozen
-class MessageLine:
-    """A message that was posted or received.
+def replay(lines: Iterable[str | Line]) -> Replay:
+    """Replay a recording.
 
-    Attributes:
-        time: when, in seconds on Trio's clock.
-    """
+    Names and connections depend on more than the host: requests for them and their answers are left out.
 
-    time: float
-    message: Message
-
-
-Line: TypeAlias = FactsLine | MessageLine
-
-
-def _classes(*modules: object) -> dict[str, type[Any]]:
-    """The attrs classes and enumerations that the modules define or use, by name."""
-    candidates = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
-    return {value.__name__: value for value in candidates if attrs.has(value) or _is_enumeration(value)}
-
-
-def _is_enumeration(value: type[Any]) -> bool:
-    return issubclass(value, enum.Enum) and len(value) > 0
-
-
-_VOCABULARY = _classes(_model, _messages, _facts)
-_FACTS = frozenset(Fact.__args__)
-_TEXTUAL: dict[str, type[Any]] = {each.__name__: each for each in (IPv4Address, IPv6Address, IPv4Network, IPv6Network)}
-_CONTAINERS: dict[str, type[Any]] = {each.__name__: each for each in (tuple, frozenset)}
-
-
-def dump_line(line: Line) -> str:
-    """One line of JSON, ASCII only, without the line's end.
+    Args:
+        lines: of ``trimif watch --json``, or read already. If there are requests among them, those are posted, else
+            one asks for everything; if there are no messages at all, everything is read at once. Facts without a fact
+            mean that time passed; if there are none, every deadline is met on time.
 
     Raises:
-        TypeError: an id or a datum is of a type that can't be written down.
+        MalformedInput: a line is none.
     """
-    if isinstance(line, FactsLine):
-        content: dict[str, Any] = {"time": line.time, "facts": [_dump(fact) for fact in line.facts]}
-    else:
-        content = {"time": line.time, "message": _dump(line.message)}
-    return json.dumps(content, allow_nan=False)
+    read = [load_line(line) if isinstance(line, str) else line for line in lines]
+    messages = [line for line in read if isinstance(line, MessageLine) and not _is_work(line.message)]
+    player = _Player(_mif_name(messages), read)
+    for line in read:
+        player.play(line)
+    if read:
+        player.read_all()
+    return Replay(messages, player.history, player.core.snapshot())
 
 
-def load_line(text: str) -> Line:
-    """Read a line that :func:`dump_line` wrote; what comes out is equal to what went in.
-
-    Raises:
-        MalformedInput: the text is not such a line.
-    """
-    try:
-        return _load_line(json.loads(text))
-    except MalformedInput:
-        raise
-    except (ValueError, TypeError, RecursionError) as error:
-        raise MalformedInput(f"not a line of messages or facts: {error}") from None
+def _is_work(message: Request | Announcement) -> bool:
+    return isinstance(message, _WORK | _ANSWERS_OF_WORK)
 
 
-def _load_line(content: Any) -> Line:
-    if not isinstance(content, dict) or content.keys() not in ({"time", "facts"}, {"time", "message"}):
-        raise MalformedInput("a line has a time, and facts or a message")
-    time = content["time"]
-    if not isinstance(time, (int, float)) or isinstance(time, bool) or not math.isfinite(time):
-        raise MalformedInput(f"{time!r} is not a time in seconds")
-    if "message" in content:
-        return MessageLine(time, cast(Message, _load_one(content["message"], _is_message)))
-    if not isinstance(content["facts"], list):
-        raise MalformedInput("the facts of a line are a list")
-    return FactsLine(time, tuple(cast(Fact, _load_one(fact, _is_fact)) for fact in content["facts"]))
+def _mif_name(messages: Iterable[MessageLine]) -> str:
+    """What the recorded ids begin with, so that the replay's are the same."""
+    told = (line.message for line in messages)
+    ids = (message.interface.token for message in told if isinstance(message, InterfaceAnnouncement))
+    return next(ids, "replay-").rpartition("-")[0]
 
 
-def _load_one(content: Any, is_wanted: Callable[[object], bool]) -> object:
-    value = _load(content)
-    if not is_wanted(value):
-        raise MalformedInput(f"{value!r} does not belong there")
-    return value
+class _Player:
+    """A core, and the one subscriber that it has."""
 
+    def __init__(self, name: str, recording: Sequence[Line]) -> None:
+        self.core = Core(name)
+        self.history: list[MessageLine] = []
+        self._mailbox: Mailbox | None = None
+        self._now = 0.0
+        messages = [line.message for line in recording if isinstance(line, MessageLine)]
+        self._asks_by_itself = not any(is_request(message) for message in messages)
+        self._reads_by_itself = not messages
+        self._keeps_time = not any(isinstance(line, FactsLine) and not line.facts for line in recording)
 
-def _is_fact(value: object) -> bool:
-    return type(value) in _FACTS
+    def play(self, line: Line) -> None:
+        self._let_time_pass(line.time)
+        if isinstance(line, FactsLine):
+            self._apply(line)
+        elif is_request(line.message):
+            if not isinstance(line.message, _WORK):
+                self._post(line.message)
+        elif not isinstance(line.message, _ANSWERS_OF_WORK):
+            self._read_one()
 
+    def _apply(self, line: FactsLine) -> None:
+        self._now = line.time
+        if self._mailbox is not None:  # the recorded reader looked, found nothing, and went to wait
+            self._mailbox.ready(self.core.presence)
+        if line.facts:
+            self.core.apply(line.facts, line.time)
+        else:
+            self.core.advance(line.time)
+        if self._reads_by_itself:
+            self.read_all()
 
-def _is_message(value: object) -> bool:
-    return type(value).__module__ == _messages.__name__
+    def read_all(self) -> None:
+        while self._read_one():
+            pass
 
+    def _let_time_pass(self, until: float) -> None:
+        while self._keeps_time and self.core.next_deadline <= until:
+            self._apply(FactsLine(self.core.next_deadline, ()))
+        self._now = until
 
-# ---------------------------------------------------------------- one value
+    def _post(self, request: Request) -> None:
+        if self._mailbox is None:
+            self._mailbox = self.core.open_mailbox(1000, 1000, _wake_nobody)
+        post(self.core, self._mailbox, request)
+        self.history.append(MessageLine(self._now, request))
 
-
-def _dump(value: Any) -> Any:
-    name = type(value).__name__
-    if isinstance(value, Information):
-        return {"Information": value.name}
-    if isinstance(value, enum.Enum) and name in _VOCABULARY:
-        return {name: value.name}
-    if _VOCABULARY.get(name) is type(value):
-        return {name: _dump_fields(value)}
-    if _TEXTUAL.get(name) is type(value):
-        return {name: str(value)}
-    if isinstance(value, (tuple, frozenset)) and name in _CONTAINERS:
-        return {name: [_dump(item) for item in _in_order(value)]}
-    return _dump_plain(value)
-
-
-def _dump_plain(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return {"bytes": value.hex()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"float": str(value)}
-    if value is None or type(value) in (bool, int, float, str):
-        return value
-    raise TypeError(f"{value!r} can't be written as JSON and read again")
-
-
-def _dump_fields(value: Any) -> dict[str, Any]:
-    fields = {each.name: getattr(value, each.name) for each in attrs.fields(type(value))}
-    if isinstance(value, Connected):
-        fields["stream"] = None
-    return {name: _dump(field) for name, field in fields.items()}
-
-
-def _in_order(items: tuple[Any, ...] | frozenset[Any]) -> Sequence[Any]:
-    """A set has no order; the same set is always written in the same way."""
-    return items if isinstance(items, tuple) else sorted(items, key=repr)
-
-
-def _load(content: Any) -> Any:
-    if isinstance(content, list):
-        raise MalformedInput("a list says whether it is a tuple or a frozenset")
-    if not isinstance(content, dict):
-        return content
-    if len(content) != 1:
-        raise MalformedInput("an object has one member, whose name says what it is")
-    ((name, inner),) = content.items()
-    if name in _VOCABULARY:
-        return _load_vocabulary(_VOCABULARY[name], inner)
-    return _load_plain(name, inner)
-
-
-def _load_vocabulary(kind: type[Any], inner: Any) -> Any:
-    if kind is Information:
-        return Information.named(inner)
-    if issubclass(kind, enum.Enum):
-        if not isinstance(inner, str) or inner not in kind.__members__:
-            raise MalformedInput(f"{inner!r} is not a {kind.__name__}")
-        return kind[inner]
-    expected = {each.name for each in attrs.fields(kind)}
-    if not isinstance(inner, dict) or inner.keys() != expected:
-        raise MalformedInput(f"a {kind.__name__} has these fields: {', '.join(sorted(expected)) or 'none'}")
-    values = {name: _load(value) for name, value in inner.items()}
-    for name, value in values.items():
-        if not _fits(value, _HINTS[kind.__name__][name]):
-            raise MalformedInput(f"{value!r} can't be the {name} of a {kind.__name__}")
-    return kind(**values)
-
-
-def _load_plain(name: str, inner: Any) -> Any:
-    if name in _CONTAINERS and isinstance(inner, list):
-        return _CONTAINERS[name](_load(item) for item in inner)
-    if not isinstance(inner, str):
-        raise MalformedInput(f"nothing is written as {name!r} of {type(inner).__name__}")
-    if name in _TEXTUAL:
-        return _TEXTUAL[name](inner)
-    if name == "bytes":
-        return bytes.fromhex(inner)
-    if name == "float":
-        return float(inner)
-    raise MalformedInput(f"{name!r} is not a type of trimif's vocabulary")
-
-
-# ---------------------------------------------------------------- is it of the right type?
-
-
-_TRIO = types.SimpleNamespace(SocketStream=None)  # known to type checkers only; a stream is never written down
-_HINTS = {name: get_type_hints(kind, localns={"trio": _TRIO}) for name, kind in _VOCABULARY.items() if attrs.has(kind)}
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is what a field's type hint says; the core relies on it, as on a type checker's word."""
-    kind, inner = get_origin(hint) or hint, get_args(hint)
-    if kind is Any or kind is Hashable or isinstance(kind, TypeVar):
+    def _read_one(self) -> bool:
+        if self._mailbox is None:
+            if not self._asks_by_itself:
+                return False
+            self._post(AnnounceInterfaces())
+        assert self._mailbox is not None, "who posts has one"
+        message = self._mailbox.take(self.core.presence)
+        if message is None:
+            return False
+        self.history.append(MessageLine(self._now, message))
+        for request in follow_up(message) if self._asks_by_itself else ():
+            self._post(request)
         return True
-    if kind in (Union, types.UnionType):
-        return any(_fits(value, each) for each in inner)
-    if kind is tuple and inner[-1] is not Ellipsis:
-        return isinstance(value, tuple) and len(value) == len(inner) and all(map(_fits, value, inner))
-    if kind in (tuple, frozenset):
-        return isinstance(value, kind) and all(_fits(item, inner[0]) for item in value)
-    if kind is float:
-        return type(value) in (int, float) and not math.isnan(value)
-    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
+def _wake_nobody() -> None:
+    """The reader looks when the recording says that it looked."""
+
+
+def _words(history: Sequence[MessageLine], *, timed: bool = True) -> Iterator[str]:
+    describer, begin = Describer(), history[0].time if history else 0.0
+    for line in history:
+        words = describer.describe(line.message, line.time if timed else begin)
+        if not is_request(line.message):
+            yield f"{line.time - begin:g} {words}" if timed else words

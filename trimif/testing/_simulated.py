@@ -39,8 +39,8 @@ from trimif._facts import (
 from trimif._mif import Record, run_element
 from trimif._model import InterfaceKind, Origin
 from trimif._sources import Report, SourceStatistics
+from trimif.testing._lines import FactsLine, Line
 from trimif.testing._peer import Peer
-from trimif.testing._replay import FactsLine, Line
 from trimif.testing._simulated_networks import SimulatedNetworks
 from trimif.testing._simulated_tables import Tables
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from attrs import frozen
 
 from trimif._messages import Announcement, Request
-from trimif.cli._describe import Describer
+from trimif.testing._words import Describer
 
 __all__ = ["Direction", "Passed", "draw_chart"]
 

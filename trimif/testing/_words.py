@@ -41,7 +41,7 @@ from trimif._messages import (
     TranslateName,
 )
 from trimif._model import DomainId, ElementType, InterfaceId
-from trimif.cli._terminal import escape, for_people
+from trimif.testing._text import escape, for_people
 
 __all__ = ["ELEMENT_NAMES", "Describer", "describe_data", "describe_interface"]
 

@@ -1,0 +1,89 @@
+"""Recordings of random histories on a simulated host, told again by the core alone, and by another MIF."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+import trio
+import trio.testing
+from attrs import evolve
+
+from trimif.testing import (
+    FIGURE_2,
+    Fact,
+    FactsLine,
+    Line,
+    Recorder,
+    SimulatedHost,
+    check_laws,
+    dump_line,
+    open_recorder,
+    open_simulated_mif,
+    replay,
+)
+
+from .story import Story
+
+Clock = trio.testing.MockClock
+
+
+class Recording:
+    """What `trimif watch --json` would write: facts and received messages, as they come."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self._known = 0
+
+    def facts(self, time: float, facts: Sequence[Fact]) -> None:
+        self.lines.append(FactsLine(time, tuple(facts)))
+
+    def messages(self, recorder: Recorder) -> None:
+        new = recorder.history[self._known :]
+        self._known = len(recorder.history)
+        self.lines += [line for line in new if not type(line.message).__name__.startswith("Announce")]
+
+    def text(self) -> list[str]:
+        return [dump_line(line) for line in self.lines]
+
+
+async def record_story(seed: int) -> tuple[Recording, Recorder]:
+    """A storm of facts, with time between them; the recorder reads after each."""
+    rng, recording, host = random.Random(seed), Recording(), SimulatedHost(initial=FIGURE_2)
+    story = Story(rng)
+    async with open_simulated_mif(host, record=recording.facts) as mif, open_recorder(mif) as recorder:
+        for _ in range(100):
+            recording.messages(recorder)
+            await trio.sleep(rng.choice([0, rng.uniform(0, 5), rng.uniform(0, 30)]))
+            recording.messages(recorder)
+            story.now = trio.current_time()
+            facts = list(story.host_facts())
+            for fact in facts:
+                story._follow_links(fact)
+            host.report(*facts)
+            await recorder.lines()
+        recording.messages(recorder)
+    return recording, recorder
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_a_recording_gives_its_messages_again(seed: int, autojump_clock: Clock) -> None:
+    recording, recorder = await record_story(seed)
+    replayed = replay(recording.text())
+    assert replayed.differences() == []
+    assert [line.message for line in replayed.history] == [line.message for line in recorder.history]
+    check_laws(replayed.history, at_rest=replayed.snapshot)
+
+
+async def test_facts_can_be_played_to_a_real_mif(autojump_clock: Clock) -> None:
+    recording, _ = await record_story(2)
+    start = trio.current_time()
+    later = [evolve(line, time=line.time + start + 1000) for line in recording.lines]
+    host = SimulatedHost()
+    async with open_simulated_mif(host) as mif, open_recorder(mif) as recorder:
+        with trio.testing.assert_checkpoints():
+            await host.play(later)
+        await recorder.lines()
+        assert trio.current_time() == max(line.time for line in later if isinstance(line, FactsLine))
+        assert len(recorder.history) > 20
