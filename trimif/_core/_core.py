@@ -24,20 +24,16 @@ from trimif._core._grouping import Grouping, by_family
 from trimif._core._host import HeldAddress, Host
 from trimif._core._interfaces import Domain, Interface
 from trimif._core._mailbox import Mailbox, Pending
-from trimif._core._snapshot import DomainSnapshot, ElementSnapshot, InterfaceSnapshot, Snapshot
+from trimif._core._snapshot import Snapshot
+from trimif._core._snapshot_of import snapshot_of
 from trimif._facts import Fact, Limitation, LinkFact
 from trimif._messages import (
-    AddressAnnouncement,
     Answer,
-    ConfigurationElementAnnouncement,
     Connected,
-    InterfaceAnnouncement,
     NameTranslation,
     NameTranslationFinished,
-    News,
     NoProvisioningDomainAnnouncement,
     NotConnected,
-    ProvisioningDomainAnnouncement,
     TranslateName,
 )
 from trimif._model import DomainId, DomainView, InterfaceId, NotConnectedReason, TranslationOutcome
@@ -374,7 +370,7 @@ class Core:
 
     def snapshot(self) -> Snapshot:
         """Everything that there is now."""
-        return Snapshot(tuple(map(_snapshot_of, self._by_id.values())))
+        return Snapshot(tuple(map(snapshot_of, self._by_id.values())))
 
 
 def _gone(pending: Pending) -> NameTranslationFinished | NotConnected:
@@ -384,24 +380,3 @@ def _gone(pending: Pending) -> NameTranslationFinished | NotConnected:
     return NotConnected(
         request.connection_id, NotConnectedReason.DOMAIN_GONE, errno.ENETDOWN, "the provisioning domain is gone"
     )
-
-
-def _snapshot_of(interface: Interface) -> InterfaceSnapshot:
-    def of_kind(kind: type[News], domain: Domain) -> list[Any]:
-        return [
-            n for n in interface.present.values() if isinstance(n, kind) and getattr(n, "domain", None) == domain.id
-        ]
-
-    (root,) = (news for news in interface.present.values() if isinstance(news, InterfaceAnnouncement))
-    domains = []
-    for domain in interface.domains.values():
-        (announcement,) = of_kind(ProvisioningDomainAnnouncement, domain)
-        elements = [
-            ElementSnapshot(each, dict(element.data))
-            for each, element in zip(
-                of_kind(ConfigurationElementAnnouncement, domain), domain.group.elements, strict=True
-            )
-        ]
-        addresses = of_kind(AddressAnnouncement, domain)
-        domains.append(DomainSnapshot(announcement, tuple(elements), tuple(addresses)))
-    return InterfaceSnapshot(root, tuple(domains))
