@@ -42,7 +42,7 @@ async def serve(
                     async for item in items:
                         lent = handler_nursery is not None
                         guest = Guest(item, shield=not lent, running=None if lent else running)
-                        (handler_nursery or nursery).start_soon(guest.run, handler, name=f"handler of {item.name}")
+                        guest.start(handler_nursery or nursery, handler)
             except BaseException:
                 nursery.start_soon(close_in_order, running)
                 raise
@@ -62,6 +62,18 @@ class Guest:
         self.node = owner.admit_handler(self._scope)
         self._running[self.node] = owner.position
 
+    def start(self, nursery: trio.Nursery, handler: Callable[..., Awaitable[object]]) -> None:
+        """Start a task that runs the handler."""
+        try:
+            nursery.start_soon(self.run, handler, name=f"handler of {self._owner.name}")
+        except RuntimeError:  # a nursery that was lent, and is closed by now
+            self._leave()
+            raise
+
+    def _leave(self) -> None:
+        self._running.pop(self.node, None)
+        self.node.leave()
+
     async def run(self, handler: Callable[..., Awaitable[object]]) -> None:
         """Run the handler, until it returns or its owner goes. That its owner is gone may be what it raises, too."""
         token = current_handler.set(self.node)
@@ -73,8 +85,7 @@ class Guest:
                 raise
         finally:
             current_handler.reset(token)
-            self._running.pop(self.node, None)
-            self.node.leave()
+            self._leave()
 
 
 def _says_only_gone(error: Exception) -> bool:

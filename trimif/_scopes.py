@@ -54,10 +54,10 @@ class Scope:
         return self._closing or any(owner.closing for owner in self._owners)
 
     def open_child(self, name: str, rank: Rank, *, also_of: Scope | None = None) -> Scope:
-        """A new node below this one, and below `also_of`."""
+        """A new node below this one, and below `also_of` unless that is closing."""
         if self.closing:
             raise RuntimeError(f"{self.name} is closing, {name} can't be opened in it")
-        return Scope(self.nursery, name, rank, (self,) if also_of is None else (self, also_of))
+        return Scope(self.nursery, name, rank, (self,) if also_of is None or also_of.closing else (self, also_of))
 
     def start_soon(
         self, task: Callable[[], Awaitable[object]], *, name: str, rank: Rank, also_of: Scope | None = None
@@ -126,11 +126,12 @@ class Scope:
     @trio.lowlevel.enable_ki_protection
     async def _close(self, reason: str) -> None:
         with trio.CancelScope(shield=True):
-            for child in sorted(self._children, key=lambda child: child.rank):  # stable: the oldest first
-                if not child._closing:
-                    child._closing = True
-                    await child._close(reason)
-                await child._ended.wait()
+            while self._children:  # a guest that is on its way out may still bring something in
+                for child in sorted(self._children, key=lambda child: child.rank):  # stable: the oldest first
+                    if not child._closing:
+                        child._closing = True
+                        await child._close(reason)
+                    await child._ended.wait()
         if self._cancel_scope is None:
             self.leave()
         else:

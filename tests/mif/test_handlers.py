@@ -144,6 +144,18 @@ async def test_handlers_in_a_lent_nursery_outlive_the_serving() -> None:
         lent.cancel_scope.cancel()
 
 
+async def test_a_lent_nursery_that_is_closed_leaves_no_guest() -> None:
+    async def handle(domain: ProvisioningDomain) -> None:
+        raise AssertionError("it can't be started")
+
+    async with open_simulated(SimulatedHost(initial=FIGURE_2)) as mif:
+        async with trio.open_nursery() as closed:
+            pass
+        with pytest.raises(RuntimeError, match="closed"):
+            await mif.serve_domains(handle, handler_nursery=closed)
+        # and the MIF can close, which waits for all guests
+
+
 # ---------------------------------------------------------------- one order on every trigger
 
 ORDER = [
