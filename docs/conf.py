@@ -29,7 +29,6 @@ nitpick_ignore_regex = [
     ("py:.*", r"(trio|ipaddress|errno|math|collections|contextlib|socket|typing|pathlib)(\.\w+)*"),
     ("py:class", "SocketStream"),  # Trio's, in a module that imports it for type checkers only
     ("py:class", r"trimif\._\w+\.(T|T_co|AnnouncementT|OwnerT)"),  # type variables
-    ("py:class", r"trimif\._facts\.Fact"),  # public only as what `open_mif(record=…)` is called with
 ]
 
 # sphinxcontrib-trio writes "await" and "async with" before what is to be called so; for the members of a class it
@@ -44,7 +43,7 @@ napoleon_google_docstring = True
 UNIONS = {
     stringify_annotation(Announcement, "smart"): "~trimif.Announcement",
     stringify_annotation(Request, "smart"): "~trimif.Request",
-    stringify_annotation(Fact, "smart"): "~trimif._facts.Fact",
+    stringify_annotation(Fact, "smart"): "~trimif.testing.Fact",
 }
 
 
@@ -60,12 +59,15 @@ def name_unions(
 
 def link_to_public_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: Element) -> Element | None:
     """Where a name is written down is private: ``trimif._model.Family`` is documented as ``trimif.Family``."""
-    target = str(node["reftarget"])
-    if not target.startswith("trimif._"):
+    place, _, name = str(node["reftarget"]).rpartition(".")
+    if place and not place.startswith(("trimif._", "trimif.testing._")) and place != "trimif.testing":
         return None
-    public = "trimif." + target.rpartition(".")[2]
     domain = env.domains.python_domain
-    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", public, node, content)
+    for public in (f"trimif.{name}", f"trimif.testing.{name}"):
+        found = domain.resolve_xref(env, node["refdoc"], app.builder, "obj", public, node, content)
+        if found is not None:
+            return found
+    return None
 
 
 def setup(app: Sphinx) -> None:

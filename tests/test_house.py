@@ -10,10 +10,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import trimif
+import trimif.testing
 from trimif.testing._lab_requirements import PROGRAMS
 
 ROOT = Path(__file__).parents[1]
@@ -104,22 +106,25 @@ def test_every_file_says_what_it_is_for() -> None:
     assert [str(path) for path in paths if ast.get_docstring(ast.parse(path.read_text())) is None] == []
 
 
-def test_all_is_what_is_public() -> None:
-    public = {name for name in vars(trimif) if not name.startswith("_") and not inspect.ismodule(vars(trimif)[name])}
-    assert set(trimif.__all__) == public - {"annotations"}
-    assert len(trimif.__all__) == len(set(trimif.__all__))
+PUBLIC = pytest.mark.parametrize(("module", "page"), [(trimif, "reference"), (trimif.testing, "testing")])
 
 
-def test_reference_documents_what_is_public() -> None:
-    text = (ROOT / "docs" / "reference.rst").read_text()
-    documented = re.findall(r"^\.\. (?:auto|py:)\w+:: (\w+)", text, re.MULTILINE)
-    modules_named = {"trimif"}
-    assert sorted(set(documented) - modules_named) == sorted(trimif.__all__)
-    assert sorted(documented) == sorted(set(documented))
+@PUBLIC
+def test_all_is_what_is_public(module: ModuleType, page: str) -> None:
+    public = {name for name, value in vars(module).items() if not name.startswith("_") and not inspect.ismodule(value)}
+    assert set(module.__all__) == public - {"annotations"}
+    assert len(module.__all__) == len(set(module.__all__))
 
 
-def undocumented(name: str) -> Iterator[str]:
-    value = getattr(trimif, name)
+@PUBLIC
+def test_reference_documents_what_is_public(module: ModuleType, page: str) -> None:
+    text = (ROOT / "docs" / f"{page}.rst").read_text()
+    documented = re.findall(r"^\.\. (?:auto|py:)(?!currentmodule|module)\w+:: (\w+)", text, re.MULTILINE)
+    assert sorted(documented) == sorted(module.__all__)
+
+
+def undocumented(module: ModuleType, name: str) -> Iterator[str]:
+    value = getattr(module, name)
     if not (inspect.isclass(value) or inspect.isroutine(value)):
         return  # a type alias: only the reference can say what it is for
     if not value.__doc__:
@@ -130,8 +135,9 @@ def undocumented(name: str) -> Iterator[str]:
             yield f"{name}.{attribute}"
 
 
-def test_every_public_name_has_a_docstring() -> None:
-    assert [fault for name in trimif.__all__ for fault in undocumented(name)] == []
+@PUBLIC
+def test_every_public_name_has_a_docstring(module: ModuleType, page: str) -> None:
+    assert [fault for name in module.__all__ for fault in undocumented(module, name)] == []
 
 
 def test_set_up_installs_what_the_lab_needs() -> None:

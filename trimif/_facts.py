@@ -146,7 +146,7 @@ class RouteFact(Value):
 
 @frozen(repr=False)
 class RouteGone(Value):
-    """A route was removed (RTM_DELROUTE): the one that is equal to `route`, its `expires` apart."""
+    """A route was removed (RTM_DELROUTE): the one that is equal to ``route``, its ``expires`` apart."""
 
     route: RouteFact
 
@@ -280,7 +280,7 @@ class AllLeases(Value):
     """All current leases that one origin knows: those it told before and does not list are gone.
 
     Attributes:
-        source: the origin's name, as in `Origin.source`.
+        source: the origin's name, as in `trimif.Origin`.
     """
 
     source: str

@@ -47,7 +47,7 @@ from trimif._model import DomainId, InterfaceId
 
 
 class LawBroken(AssertionError):
-    """A law of trimif was broken: `law` is its number in the documentation."""
+    """A law of trimif was broken: ``law`` is its number in the documentation."""
 
     def __init__(self, law: int, text: str) -> None:
         super().__init__(f"law {law}: {text}")
@@ -59,7 +59,7 @@ class LawChecker:
 
     def __init__(self) -> None:
         self.told: dict[Withdrawal, News] = {}
-        self.interfaces = False
+        self.interfaces: bool = False
         self.domains: set[InterfaceId] = set()
         self.elements: set[DomainId] = set()
         self.addresses: set[DomainId] = set()
@@ -97,7 +97,7 @@ class LawChecker:
     def _stopped(self, request: Request) -> None:
         match request:
             case StopAnnouncingInterfaces():
-                self.interfaces = False
+                self.interfaces: bool = False
             case StopAnnouncingProvisioningDomains(interface=interface):
                 self.domains.discard(interface)
             case StopAnnouncingConfigurationElement(domain=domain):

@@ -31,7 +31,7 @@ def failure(reason: NotConnectedReason, text: str) -> ConnectFailed:
 
 
 class Peer(trio.abc.Listener[trio.SocketStream]):
-    """What is behind an address: after `delay` seconds it accepts, or fails for `reason`.
+    """What is behind an address: after a delay it accepts, or refuses for a reason.
 
     It is a :class:`trio.abc.Listener` of the connections that it accepted: `accept` them one by one, or hand it to
     :func:`trio.serve_listeners`. Those that nobody accepts wait, as in a real listener's backlog, and are closed with
@@ -56,7 +56,7 @@ class Peer(trio.abc.Listener[trio.SocketStream]):
         """The program's end of a new connection.
 
         Raises:
-            ConnectFailed: with the peer's reason; `text` says which connection it was.
+            ConnectFailed: with the peer's reason; ``text`` says which connection it was.
         """
         await trio.sleep(self.delay)
         reason = NotConnectedReason.REFUSED if self._closed else self.reason

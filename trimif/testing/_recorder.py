@@ -68,14 +68,14 @@ class Recorder(trio.abc.ReceiveChannel[Announcement]):
     # ---------------------------------------------------------------- in the place of the subscriber
 
     def post(self, request: Request) -> None:
-        """`Subscriber.post`, written down."""
+        """`trimif.Subscriber.post`, written down."""
         late = isinstance(request, _WORK) and request.domain not in self._domains_there()
         self._subscriber.post(request)
         self._laws.posted(request, domain_is_there=not late)
         self._write_down(request, late)
 
     async def receive(self) -> Announcement:
-        """`Subscriber.receive`, written down.
+        """`trimif.Subscriber.receive`, written down.
 
         Raises:
             LawBroken: the message breaks a law.
@@ -83,7 +83,7 @@ class Recorder(trio.abc.ReceiveChannel[Announcement]):
         return self._take(await self._subscriber.receive())
 
     def receive_nowait(self) -> Announcement:
-        """`Subscriber.receive_nowait`, written down.
+        """`trimif.Subscriber.receive_nowait`, written down.
 
         Raises:
             LawBroken: the message breaks a law.
@@ -122,7 +122,7 @@ class Recorder(trio.abc.ReceiveChannel[Announcement]):
     async def lines(self) -> list[str]:
         """What was received since this was called last, when every other task waits: ``"1.5 No PD eth0/ipv4"``.
 
-        One line for each message, as `trimif watch` says it: how many seconds after the recorder was made it was
+        One line for each message, as ``trimif watch`` says it: how many seconds after the recorder was made it was
         received, and what it means, with names in place of ids.
         """
         await _wait_for_the_others()
@@ -164,7 +164,7 @@ async def open_recorder(mif: Mif, *, max_buffer_size: int = 1000) -> AsyncIterat
     Where the block is left without an error, what was told has to be what is.
 
     Args:
-        max_buffer_size: as for `Mif.open_subscriber`.
+        max_buffer_size: as for `trimif.Mif.open_subscriber`.
 
     Raises:
         LawBroken: a message broke a law.

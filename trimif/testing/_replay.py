@@ -59,7 +59,7 @@ class Replay:
         return list(_words(self.history))
 
     def differences(self) -> list[str]:
-        """Where the replay went another way: ``- `` before what only the recording has, ``+ `` what only the replay.
+        """Where the replay went another way: ``-`` before what only the recording has, ``+`` before the replay's own.
 
         Times are left out of the comparison. A recording that was cut off lacks what nobody had read then.
         """

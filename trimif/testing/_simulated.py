@@ -57,11 +57,15 @@ class SimulatedHost(SimulatedNetworks):
 
     Attributes:
         name: what the host is called in the MIF's statistics.
+        dialled: each attempt to connect: when, through which domain, to which address.
+        streams: the program's ends of all connections made.
+        unwound: which lookups and connects have ended, in their order.
 
     Args:
         initial: facts that the first MIF is told as they are, before what the verbs have set up.
-        names: see `SimulatedNetworks.names`.
-        peers: see `SimulatedNetworks.peers`.
+        names: by domain and name, the addresses in their order, each with the seconds that it takes after the one
+            before; a name without addresses does not exist. See `add_name`.
+        peers: by domain and address, on any port. See `add_peer`.
     """
 
     def __init__(
@@ -266,7 +270,7 @@ class SimulatedHost(SimulatedNetworks):
     async def play(self, lines: Iterable[Line]) -> None:
         """Report recorded facts, each at its recorded time on Trio's clock, which a mock clock takes no time for.
 
-        `trimif watch --json` records them; `load_line` reads a line. Messages among the lines are passed over.
+        ``trimif watch --json`` records them; `load_line` reads a line. Messages among the lines are passed over.
         """
         await trio.lowlevel.checkpoint()
         for line in lines:
