@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from trimif._core._difference import Change, difference, is_refresh, withdrawal_of
 from trimif._core._evidence import Element
@@ -35,7 +35,7 @@ from trimif._model import (
 )
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Address:
     """An address of a domain, and what is said about it.
 
@@ -79,8 +79,10 @@ class Domain:
         address = self.addresses.get(fact.address)
         if address is None or address.fact.prefix_length != fact.prefix_length:
             return None
-        claimed = any(e.type is not ElementType.STATIC and fact.address in e.claims for e in self.group.elements)
-        return None if claimed else address
+        for element in self.group.elements:
+            if element.type is not ElementType.STATIC and fact.address in element.claims:
+                return None
+        return address
 
     def element(self, kind: ElementType) -> Element | None:
         """The element of that type, if the domain has it."""
@@ -128,24 +130,25 @@ class Interface:
             return None
         moved = []
         for fact in facts:
-            found = self._find(fact)
-            if found is None or fact.valid_until <= now:
+            address = self._find(fact)
+            if address is None or fact.valid_until <= now:
                 return None
-            moved.append((fact, *found))
-        return [self._move(fact, domain, address) for fact, domain, address in moved]
+            moved.append((address, fact))
+        return [self._move(address, fact) for address, fact in moved]
 
-    def _find(self, fact: AddressFact) -> tuple[Domain, Address] | None:
+    def _find(self, fact: AddressFact) -> Address | None:
         for domain in self.domains.values():
             address = domain.address_of(fact)
             if address is not None:
-                return domain, address
+                return address
         return None
 
-    def _move(self, fact: AddressFact, domain: Domain, before: Address) -> Change:
-        after = domain.addresses[fact.address] = _address(domain.id, fact, before.key)
-        self.present[after.key] = after.announcement
+    def _move(self, address: Address, fact: AddressFact) -> Change:
+        before, after = address.announcement, _announcement(address.key, fact)
+        address.fact, address.announcement = fact, after
+        self.present[address.key] = after
         self.until = min(self.until, fact.valid_until)  # too early does no harm: then everything is looked at
-        return Change(self.id, after.key, after.announcement, is_refresh(before.announcement, after.announcement))
+        return Change(self.id, address.key, after, is_refresh(before, after))
 
     def _regrouped(self, groups: Sequence[Group], new_domain_id: Callable[[], DomainId]) -> dict[Hashable, Domain]:
         regrouped = {}
@@ -203,20 +206,16 @@ class Interface:
 def _addresses(domain: DomainId, group: Group, before: Mapping[IPAddress, Address]) -> dict[IPAddress, Address]:
     addresses: dict[IPAddress, Address] = {}
     for fact in group.addresses:
-        known = before.get(fact.address)
-        if known is None:
-            key = NoAddressAnnouncement(domain, fact.address)
-            addresses.setdefault(fact.address, _address(domain, fact, key))
-        elif known.fact is fact:
-            addresses.setdefault(fact.address, known)
-        else:
-            addresses.setdefault(fact.address, _address(domain, fact, known.key))
+        address = before.get(fact.address)
+        if address is None or address.fact is not fact:
+            key = NoAddressAnnouncement(domain, fact.address) if address is None else address.key
+            address = Address(fact, key, _announcement(key, fact))
+        addresses.setdefault(fact.address, address)
     return addresses
 
 
-def _address(domain: DomainId, fact: AddressFact, key: NoAddressAnnouncement) -> Address:
-    announcement = AddressAnnouncement(domain, key.address, fact.prefix_length, fact.valid_until, fact.preferred_until)
-    return Address(fact, key, announcement)
+def _announcement(key: NoAddressAnnouncement, fact: AddressFact) -> AddressAnnouncement:
+    return AddressAnnouncement(key.domain, key.address, fact.prefix_length, fact.valid_until, fact.preferred_until)
 
 
 def _revisions(domain: Domain, group: Group) -> dict[ElementType, int]:

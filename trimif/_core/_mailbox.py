@@ -294,7 +294,7 @@ class Mailbox:
     def _is_told(self, single: Change) -> bool:
         """A lifetime that was extended, which nobody heard, and cut back again: the same content (law 3)."""
         message = single.message
-        if not isinstance(message, AddressAnnouncement):
+        if single.refresh or not isinstance(message, AddressAnnouncement):
             return False
         return self._told.get(single.interface, {}).get(single.key) == message
 
