@@ -97,7 +97,7 @@ class LawChecker:
     def _stopped(self, request: Request) -> None:
         match request:
             case StopAnnouncingInterfaces():
-                self.interfaces: bool = False
+                self.interfaces = False
             case StopAnnouncingProvisioningDomains(interface=interface):
                 self.domains.discard(interface)
             case StopAnnouncingConfigurationElement(domain=domain):
