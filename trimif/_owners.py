@@ -9,15 +9,16 @@ from __future__ import annotations
 import abc
 import errno
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
-from types import TracebackType
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import trio
 
 from trimif._errors import ConnectFailed, DomainGone, InterfaceGone
+from trimif._guests import Guests
 from trimif._handlers import serve
+from trimif._interrupts import protected, protected_async
 from trimif._messages import (
     AddressAnnouncement,
     AnnounceAddress,
@@ -36,7 +37,6 @@ from trimif._messages import (
     Request,
     TranslateName,
 )
-from trimif._mif import await_turn
 from trimif._model import (
     DomainId,
     ElementType,
@@ -61,25 +61,6 @@ T = TypeVar("T")
 AnnouncementT = TypeVar("AnnouncementT", InterfaceAnnouncement, ProvisioningDomainAnnouncement)
 AddressNews = AddressAnnouncement | NoAddressAnnouncement
 ElementNews = ConfigurationElementAnnouncement | NoConfigurationElementAnnouncement
-
-
-class _Block(AbstractContextManager[trio.CancelScope, bool]):
-    """A block of code that is a guest of the scope tree."""
-
-    def __init__(self, admit: Callable[[trio.CancelScope], Scope]) -> None:
-        self._admit = admit
-        self._scope = trio.CancelScope()
-
-    def __enter__(self) -> trio.CancelScope:
-        self._scope.__enter__()
-        self._node = self._admit(self._scope)
-        return self._scope
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
-        self._node.leave()
-        return self._scope.__exit__(kind, error, traceback)
 
 
 class Owner(abc.ABC, Generic[AnnouncementT]):
@@ -117,14 +98,28 @@ class Owner(abc.ABC, Generic[AnnouncementT]):
         """Where it stands in the order of announcements, and so of teardown."""
         return self._registry.position_of(self.id)
 
-    def admit_handler(self, scope: trio.CancelScope) -> Scope:
-        """Tie a handler's task to it."""
-        return self._registry.admit(self.id, scope, f"handler of {self.name}", handler=True)
+    @property
+    def guests(self) -> Guests:
+        """Those of its MIF."""
+        return self._registry.guests
 
-    def move_on_when_gone(self) -> AbstractContextManager[trio.CancelScope, bool]:
+    def admit_handler(self, scope: trio.CancelScope, also_of: Sequence[Scope]) -> Scope:
+        """Tie a handler's task to it, and to the guests that it is served in."""
+        return self._registry.admit(self.id, scope, f"handler of {self.name}", handler=True, also_of=also_of)
+
+    @protected
+    @contextmanager
+    def move_on_when_gone(self) -> Iterator[trio.CancelScope]:
         """Cancel the block when this is gone, and go on after it; as :func:`trio.move_on_after` does with time."""
-        return _Block(lambda scope: self._registry.admit(self.id, scope, f"a block of {self.name}", handler=False))
+        with trio.CancelScope() as scope:
+            node = self._registry.admit(self.id, scope, f"a block of {self.name}", handler=False)
+            try:
+                with self.guests.staying(node, handler=False):
+                    yield scope
+            finally:
+                node.leave()
 
+    @protected
     @contextmanager
     def fail_when_gone(self) -> Iterator[trio.CancelScope]:
         """Cancel the block when this is gone, and raise `InterfaceGone` or `DomainGone`."""
@@ -133,6 +128,7 @@ class Owner(abc.ABC, Generic[AnnouncementT]):
         if scope.cancelled_caught and self.gone:
             raise self._gone_error()
 
+    @protected_async
     @asynccontextmanager
     async def open_nursery(self) -> AsyncIterator[trio.Nursery]:
         """A nursery that is cancelled when this is gone; then it raises `InterfaceGone` or `DomainGone`."""
@@ -154,6 +150,7 @@ class Owner(abc.ABC, Generic[AnnouncementT]):
     @abc.abstractmethod
     def _gone_error(self) -> InterfaceGone | DomainGone: ...
 
+    @protected_async
     @asynccontextmanager
     async def _subscribed(self, request: Request, max_buffer_size: int) -> AsyncIterator[Subscriber]:
         async with self._registry.open_subscriber(max_buffer_size=max_buffer_size) as subscriber:
@@ -182,13 +179,22 @@ class Interface(Owner[InterfaceAnnouncement]):
         """What sort of link it is."""
         return self.details.kind
 
+    @protected_async
     @asynccontextmanager
     async def domains(self, *, max_buffer_size: int = 1000) -> AsyncIterator[Subscription[ProvisioningDomain]]:
         """A channel of its provisioning domains, each once; it ends when the interface is gone."""
+        async with self._filtered_domains(None, max_buffer_size) as domains:
+            yield domains
+
+    @asynccontextmanager
+    async def _filtered_domains(
+        self, where: Callable[[ProvisioningDomain], bool] | None, max_buffer_size: int = 1000
+    ) -> AsyncIterator[Subscription[ProvisioningDomain]]:
         seen: set[DomainId] = set()
 
         def item_of(message: Announcement) -> ProvisioningDomain | None:
-            return self._registry.new_domain(message, seen)
+            domain = self._registry.new_domain(message, seen)
+            return domain if domain is not None and (where is None or where(domain)) else None
 
         async with self._subscribed(AnnounceProvisioningDomain(self.id), max_buffer_size) as subscriber:
             yield Subscription(subscriber, item_of)
@@ -197,11 +203,13 @@ class Interface(Owner[InterfaceAnnouncement]):
         self,
         handler: Callable[[ProvisioningDomain], Awaitable[object]],
         *,
+        where: Callable[[ProvisioningDomain], bool] | None = None,
         handler_nursery: trio.Nursery | None = None,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Run ``handler(domain)`` for each of its domains, until the interface is gone; see `Mif.serve_interfaces`."""
-        await serve(self.domains(), handler, handler_nursery=handler_nursery, task_status=task_status)
+        """Run ``handler(domain)`` for each of its domains, until the interface is gone; see `Mif.serve_domains`."""
+        channel = self._filtered_domains(where)
+        await serve(channel, handler, handler_nursery=handler_nursery, task_status=task_status)
 
     def _gone_error(self) -> InterfaceGone:
         return InterfaceGone(self.name, self._reason or "")
@@ -254,6 +262,7 @@ class ProvisioningDomain(Owner[ProvisioningDomainAnnouncement]):
         request = AnnounceConfigurationElement(self.id)
         return self._channel(request, lambda message: cast(ElementNews, message), max_buffer_size)
 
+    @protected_async
     @asynccontextmanager
     async def _channel(
         self, request: Request, item_of: Callable[[Announcement], T | None], max_buffer_size: int
@@ -261,6 +270,7 @@ class ProvisioningDomain(Owner[ProvisioningDomainAnnouncement]):
         async with self._subscribed(request, max_buffer_size) as subscriber:
             yield Subscription(subscriber, item_of)
 
+    @protected_async
     @asynccontextmanager
     async def translate(self, name: str) -> AsyncIterator[Translation]:
         """The addresses of a name as this domain's name service tells them, streamed; then see `Translation.outcome`.
@@ -284,13 +294,14 @@ class ProvisioningDomain(Owner[ProvisioningDomainAnnouncement]):
         async with self.translate(name) as translation:
             addresses = tuple([answer.address async for answer in translation])
         if self.gone:
-            await await_turn()
+            await self.guests.await_turn()
             raise self._gone_error()
         if not addresses:
             outcome = translation.outcome.value if translation.outcome is not None else "no answer"
             raise socket.gaierror(socket.EAI_NONAME, f"{name} has no address in {self.name}: {outcome}")
         return addresses
 
+    @trio.lowlevel.enable_ki_protection  # a stream that was received is returned
     async def connect(
         self, address: IPAddress | str, port: int, *, source: IPAddress | str | None = None
     ) -> trio.SocketStream:
@@ -320,7 +331,7 @@ class ProvisioningDomain(Owner[ProvisioningDomainAnnouncement]):
             return answer.stream
         assert isinstance(answer, NotConnected)
         if answer.reason is NotConnectedReason.DOMAIN_GONE:
-            await await_turn()
+            await self.guests.await_turn()
             raise self._gone_error()
         raise ConnectFailed(answer.errno or errno.EIO, answer.reason, answer.text)
 

@@ -101,6 +101,13 @@ async def test_the_domains_of_one_interface_are_served_until_it_goes() -> None:
         host.report(LinkGone(2))
         await trio.testing.wait_all_tasks_blocked()
         assert not nursery.child_tasks, "it has returned"
+        host.report(link(2, "eth0"), *ipv4(2, "eth0"), *ipv6(2))
+        log.clear()
+        only = partial(mif.interface("eth0").serve_domains, where=lambda domain: Family.IPV4 in domain.families)
+        nursery.start_soon(only, handle)
+        await trio.testing.wait_all_tasks_blocked()
+        assert log == ["eth0/ipv4"]
+        host.report(LinkGone(2))
 
 
 async def test_a_handler_that_raises_ends_the_serving_bare() -> None:
