@@ -60,7 +60,7 @@ class Reader:
         self.recorder = Recorder(mif, subscriber)
         self.interfaces: list[InterfaceId] = []
         self.domains: list[DomainId] = []
-        self.keys = iter(range(10_000))
+        self.last_key = 0
 
     async def live(self, steps: int) -> None:
         for step in range(steps):
@@ -138,22 +138,24 @@ class Reader:
         if self.interfaces and rng.random() < 0.5:
             requests += [AnnounceProvisioningDomain(rng.choice(self.interfaces[-4:]))] * 3
         if self.domains and rng.random() < 0.8:
-            requests += self.requests_for(rng.choice(self.domains[-6:]))
+            requests = self.requests_for(rng.choice(self.domains[-3:]))
         return rng.choice(requests)
 
     def requests_for(self, domain: DomainId) -> list[Request]:
-        key = next(self.keys)
+        key = self.last_key = self.last_key + 1
         return [
             AnnounceConfigurationElement(domain),
             AnnounceAddress(domain, self.rng.random() < 0.3),
             GetConfigurationData(domain, self.rng.choice(list(ElementType)), Information.DNS_SERVERS),
             TranslateName(domain, NAME, key),
             ConnectToAddress(domain, PEER, 80, key),
+            ConnectToAddress(domain, PEER, 80, key),
         ]
 
     def some_stop(self) -> Request:
         requests: list[Request] = [StopAnnouncingInterfaces()]
-        requests += [stop(self.rng.randrange(20)) for stop in (StopTranslatingName, StopConnecting)]
+        key = self.last_key - self.rng.randrange(3)
+        requests += [StopTranslatingName(key), StopConnecting(key)]
         if self.interfaces:
             requests += [StopAnnouncingProvisioningDomains(self.rng.choice(self.interfaces[-4:]))] * 2
         if self.domains:
@@ -237,6 +239,7 @@ class Crowd:
             with trio.move_on_after(self.rng.choice([0, 1, 10, 100])):
                 async with mif.open_subscriber(max_buffer_size=self.size(), max_outstanding=5) as subscriber:
                     await Reader(self.rng, mif, subscriber, self.happen).live(self.rng.randrange(steps))
+                    await trio.sleep(self.rng.choice([0, 0, 1]))
                     if self.rng.random() < 0.3:
                         subscriber.close()
         async with mif.open_subscriber(max_buffer_size=self.size(), max_outstanding=50) as subscriber:

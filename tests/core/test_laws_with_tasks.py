@@ -19,7 +19,7 @@ from trimif.testing import LawBroken
 from .crowd import gather
 
 Mutant: TypeAlias = Callable[[pytest.MonkeyPatch], None]
-HISTORIES = 60
+HISTORIES = 200
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -70,7 +70,7 @@ def connections_that_nobody_received_stay_open(patch: pytest.MonkeyPatch) -> Non
 
 
 MUTANTS: list[tuple[Mutant, set[int]]] = [
-    (a_cancelled_receive_loses_its_message, {1, 2, 3, 4, 7}),
+    (a_cancelled_receive_loses_its_message, {1, 2, 3, 4, 5, 6, 7}),
     (a_message_is_taken_for_a_reader_that_has_not_run, {5}),
     (a_closed_subscriber_is_not_forgotten, {8}),
     (connections_that_nobody_received_stay_open, {8}),
