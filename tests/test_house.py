@@ -29,7 +29,7 @@ LAYERS = """
     _core
     _sources | _connect
     _names
-    _check _mif _scopes _subscriber _subscriptions
+    _check _guests _interrupts _mif _scopes _subscriber _subscriptions
     _handlers _happy_eyeballs _owners _policy _registry _views
     __init__
     integrations

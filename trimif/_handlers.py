@@ -1,20 +1,24 @@
 """Handlers for what comes and goes (face 3): the library owns the tasks, and ends them leaf first, with a reason.
 
 Each handler runs in a task that is a guest of the scope tree, below its interface or domain: when that goes, what the
-handler asked for ends, then the handler, then its owner's other guests. When serving itself ends, the handlers that
-still run are closed in that same order, each awaited, before it returns.
+handler asked for ends, then the handler, then its owner's other guests. It is also below the guests that it is served
+in, as a handler may serve others: those end before it is its turn, or each would wait for the other. When serving
+itself ends, the handlers that still run are closed in that same order, each awaited, before it returns.
+
+The tree waits for its guests, so one that has been admitted has to leave, whatever happens: between the two there is
+no moment at which a KeyboardInterrupt could come in, but for the handler itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
 from trimif._errors import DomainGone, InterfaceGone
-from trimif._mif import current_handler
+from trimif._interrupts import protected
 from trimif._scopes import Scope, raise_lone
 from trimif._subscriptions import Subscription
 
@@ -23,6 +27,66 @@ if TYPE_CHECKING:
 
 OwnerT = TypeVar("OwnerT", "Interface", "ProvisioningDomain")
 T = TypeVar("T")
+
+
+class Guest:
+    """One handler and its place in the scope tree, which it has from the moment that it is to be started.
+
+    Args:
+        running: where it is listed while it runs; None if it runs in a nursery that was lent, whose owner ends it.
+    """
+
+    def __init__(self, owner: Interface | ProvisioningDomain, running: dict[Scope, tuple[int, ...]] | None) -> None:
+        self._owner = owner
+        self._scope = trio.CancelScope(shield=running is not None)
+        self._running = running if running is not None else {}
+        self.node = owner.admit_handler(self._scope, owner.guests.here() if running is not None else ())
+        self._running[self.node] = owner.position
+
+    @trio.lowlevel.enable_ki_protection
+    async def run(self, handler: Callable[..., Awaitable[object]], at_end: Callable[[], object]) -> None:
+        """Run the handler, until it returns or its owner goes. That its owner is gone may be what it raises, too."""
+        try:
+            with self._scope, self._owner.guests.staying(self.node, handler=True):
+                await _interruptible(handler, self._owner)
+        except (DomainGone, InterfaceGone, ExceptionGroup) as error:
+            if not self._owner.gone or not _says_only_gone(error):
+                raise
+        finally:
+            self.leave()
+            at_end()
+
+    def leave(self) -> None:
+        """It has ended."""
+        self._running.pop(self.node, None)
+        self.node.leave()
+
+
+@trio.lowlevel.disable_ki_protection
+async def _interruptible(handler: Callable[..., Awaitable[object]], owner: Interface | ProvisioningDomain) -> None:
+    await handler(owner)
+
+
+@trio.lowlevel.enable_ki_protection
+def start(
+    nursery: trio.Nursery,
+    owner: OwnerT,
+    handler: Callable[[OwnerT], Awaitable[object]],
+    running: dict[Scope, tuple[int, ...]] | None,
+    at_end: Callable[[], object] = lambda: None,
+) -> Guest:
+    """Start a task that runs the handler as a guest of its owner.
+
+    Raises:
+        RuntimeError: the nursery, which was lent, is closed by now.
+    """
+    guest = Guest(owner, running)
+    try:
+        nursery.start_soon(guest.run, handler, at_end, name=f"handler of {owner.name}")
+    except BaseException:
+        guest.leave()
+        raise
+    return guest
 
 
 async def serve(
@@ -36,65 +100,31 @@ async def serve(
     running: dict[Scope, tuple[int, ...]] = {}
     try:
         async with trio.open_nursery() as nursery:
-            try:
+            with closing_in_order(nursery, running):
                 async with channel as items:
                     task_status.started()
                     async for item in items:
-                        lent = handler_nursery is not None
-                        guest = Guest(item, shield=not lent, running=None if lent else running)
-                        guest.start(handler_nursery or nursery, handler)
-            except BaseException:
-                nursery.start_soon(close_in_order, running)
-                raise
+                        if handler_nursery is None:
+                            start(nursery, item, handler, running)
+                        else:
+                            start(handler_nursery, item, handler, None)
     except BaseExceptionGroup as group:
         raise_lone(group)
 
 
-class Guest:
-    """One handler and its place in the scope tree, which it has from the moment that it is to be started."""
-
-    def __init__(
-        self, owner: Interface | ProvisioningDomain, *, shield: bool, running: dict[Scope, tuple[int, ...]] | None
-    ) -> None:
-        self._owner = owner
-        self._scope = trio.CancelScope(shield=shield)
-        self._running = running if running is not None else {}
-        self.node = owner.admit_handler(self._scope)
-        self._running[self.node] = owner.position
-
-    def start(self, nursery: trio.Nursery, handler: Callable[..., Awaitable[object]]) -> None:
-        """Start a task that runs the handler."""
-        try:
-            nursery.start_soon(self.run, handler, name=f"handler of {self._owner.name}")
-        except RuntimeError:  # a nursery that was lent, and is closed by now
-            self._leave()
-            raise
-
-    def _leave(self) -> None:
-        self._running.pop(self.node, None)
-        self.node.leave()
-
-    async def run(self, handler: Callable[..., Awaitable[object]]) -> None:
-        """Run the handler, until it returns or its owner goes. That its owner is gone may be what it raises, too."""
-        token = current_handler.set(self.node)
-        try:
-            with self._scope:
-                await handler(self._owner)
-        except (DomainGone, InterfaceGone, ExceptionGroup) as error:
-            if not self._owner.gone or not _says_only_gone(error):
-                raise
-        finally:
-            current_handler.reset(token)
-            self._leave()
-
-
-def _says_only_gone(error: Exception) -> bool:
-    rest = error.split((DomainGone, InterfaceGone))[1] if isinstance(error, ExceptionGroup) else None
-    return rest is None
+@protected
+@contextmanager
+def closing_in_order(nursery: trio.Nursery, running: dict[Scope, tuple[int, ...]]) -> Iterator[None]:
+    """When the block is left by an exception, handlers are closed; the nursery waits for it."""
+    try:
+        yield
+    except BaseException:
+        nursery.start_soon(_close_in_order, running)
+        raise
 
 
 @trio.lowlevel.enable_ki_protection
-async def close_in_order(running: dict[Scope, tuple[int, ...]]) -> None:
+async def _close_in_order(running: dict[Scope, tuple[int, ...]]) -> None:
     """Close handlers one after the other, in the order in which their owners were announced."""
     for node in sorted(running, key=lambda node: running[node]):
         await node.close("serving has ended")
@@ -113,25 +143,22 @@ async def run_on(
     """
     results: list[T] = []
     running: dict[Scope, tuple[int, ...]] = {}
-    guest = Guest(domain, shield=True, running=running)
 
-    async def run() -> None:
-        async def call(domain: ProvisioningDomain) -> None:
-            results.append(await handler(domain))
-
-        await guest.run(call)
-        nursery.cancel_scope.cancel("the handler has ended")
+    async def call(domain: ProvisioningDomain) -> None:
+        results.append(await handler(domain))
 
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(run, name=f"handler of {domain.name}")
-            try:
+            with closing_in_order(nursery, running):
+                guest = start(nursery, domain, call, running, lambda: nursery.cancel_scope.cancel("it has ended"))
                 while is_best():
                     await wait_for_change()
                 await guest.node.close("a better domain has come")
-            except BaseException:
-                nursery.start_soon(close_in_order, running)
-                raise
     except BaseExceptionGroup as group:
         raise_lone(group)
     return results
+
+
+def _says_only_gone(error: Exception) -> bool:
+    rest = error.split((DomainGone, InterfaceGone))[1] if isinstance(error, ExceptionGroup) else None
+    return rest is None

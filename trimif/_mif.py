@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
@@ -21,6 +20,8 @@ from attrs import frozen
 from trimif._core import Abandon, Begin, Core, Discard, Effect, Ended, Mailbox, Pending, Snapshot, post
 from trimif._errors import ConnectFailed, MalformedInput
 from trimif._facts import AddressFact, Fact, Limitation
+from trimif._guests import Guests
+from trimif._interrupts import protected_async
 from trimif._messages import (
     Connected,
     ConnectToAddressFromAddress,
@@ -71,19 +72,6 @@ INTERFACE, TIMER, SOURCE = 0, 1, 2  # ranks below the MIF
 DOMAIN, HANDLER, BODY = 0, 1, 2  # below an interface: its domains, then handlers of it, then users' blocks tied to it
 LOOKUP, CONNECT, DOMAIN_HANDLER, DOMAIN_BODY = 0, 1, 2, 3  # below a domain
 
-current_handler: ContextVar[Scope | None] = ContextVar("current_handler", default=None)
-"""The handler that the code runs in; what it asks for ends before it does."""
-
-
-async def await_turn() -> None:
-    """In a handler whose owner is gone: wait to be cancelled, so that handlers end in their order and not in the order
-    in which they notice.
-    """
-    handler = current_handler.get()
-    if handler is not None and handler.closing:
-        await trio.sleep_forever()
-    await trio.lowlevel.checkpoint()
-
 
 @frozen
 class MifStatistics:
@@ -122,6 +110,7 @@ class MifElement:
         self._sources = sources
         self._record = record
         self._scopes: dict[InterfaceId | DomainId, Scope] = {}
+        self._guests = Guests()
         self._tied: dict[InterfaceId | DomainId, dict[Subscriber, None]] = {}
         self._work: dict[Pending, Scope] = {}
         self._subscribers: dict[Subscriber, None] = {}
@@ -132,6 +121,7 @@ class MifElement:
 
     # ---------------------------------------------------------------- face 1: messages
 
+    @protected_async
     @asynccontextmanager
     async def open_subscriber(
         self, *, max_buffer_size: int = 1000, max_outstanding: int = 1000
@@ -223,14 +213,27 @@ class MifElement:
                     connected.stream.socket.close()
                 case Ended(owner=owner, reason=reason):
                     self._end(owner, reason)
+        self._close_scopes([effect for effect in effects if isinstance(effect, Ended)])
+
+    def _close_scopes(self, ended: Sequence[Ended]) -> None:
+        """Interfaces by themselves, with all of theirs; domains of one interface one after the other."""
+        of_interfaces: dict[Scope, dict[Scope, str]] = {}
+        for each in ended:
+            scope = self._scopes.pop(each.owner, None)
+            if scope is None:
+                continue
+            if isinstance(each.owner, InterfaceId):
+                scope.close_soon(each.reason)
+            elif scope.parent is not None:
+                of_interfaces.setdefault(scope.parent, {})[scope] = each.reason
+        for interface, domains in of_interfaces.items():
+            interface.close_children_soon(domains)
 
     def _end(self, owner: InterfaceId | DomainId, reason: str) -> None:
-        """Its last words are in the mailboxes: its channels end, and all that runs for it is closed, leaf first."""
+        """Its last words are in the mailboxes: its channels end. What runs for it is closed next."""
         self._note_end(owner, reason)
         for subscriber in self._tied.pop(owner, ()):
             subscriber.end()
-        if owner in self._scopes:
-            self._scopes.pop(owner).close_soon(reason)
 
     def _note_end(self, owner: InterfaceId | DomainId, reason: str) -> None:
         """An interface or domain is gone: for faces that know it as an object."""
@@ -275,17 +278,22 @@ class MifElement:
             self._tied.pop(owner, None)
 
     def _admit(
-        self, owner: InterfaceId | DomainId, cancel_scope: trio.CancelScope, what: str, *, handler: bool
+        self,
+        owner: InterfaceId | DomainId,
+        cancel_scope: trio.CancelScope,
+        what: str,
+        *,
+        handler: bool,
+        also_of: Sequence[Scope] = (),
     ) -> Scope:
         """Tie a block of code in somebody's task to the owner; the block calls `leave` at its end."""
         if not self._is_there(owner) or self._closed:
-            cancel_scope.cancel(f"{what} is gone")
-            return Scope(self._root.nursery, what, ())
+            return self._root.turn_away(cancel_scope, what, f"{what} is gone")
         if isinstance(owner, InterfaceId):
             rank: Rank = (HANDLER if handler else BODY, self._core.order_of(owner), 0)
         else:
             rank = (self._core.order_of(owner), DOMAIN_HANDLER if handler else DOMAIN_BODY)
-        return self._scope_of(owner).admit(cancel_scope, name=what, rank=rank)
+        return self._scope_of(owner).admit(cancel_scope, name=what, rank=rank, also_of=also_of)
 
     def _scope_of(self, owner: InterfaceId | DomainId) -> Scope:
         if owner not in self._scopes:
@@ -310,12 +318,8 @@ class MifElement:
             kind = CONNECT
         rank = (self._core.order_of(request.domain), kind)
         self._work[pending] = scope.start_soon(
-            partial(self._do, pending, work), name=repr(request), rank=rank, also_of=self._handler_of_now()
+            partial(self._do, pending, work), name=repr(request), rank=rank, also_of=self._guests.handlers_here()[:1]
         )
-
-    def _handler_of_now(self) -> Scope | None:
-        handler = current_handler.get()
-        return handler if handler is not None and handler.nursery is self._root.nursery else None
 
     async def _do(self, pending: Pending, work: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -381,6 +385,7 @@ def _check_size(name: str, value: Any) -> None:
         raise ValueError(f"{name} is {value!r}; it has to be a positive integer")
 
 
+@protected_async
 @asynccontextmanager
 async def run_element(element: MifElement) -> AsyncIterator[None]:
     """Run a MIF for the length of the block. Leaving it ends everything, leaf first; a lone exception leaves bare."""

@@ -10,7 +10,7 @@ import abc
 import errno
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import trio
@@ -107,10 +107,13 @@ class Owner(abc.ABC, Generic[AnnouncementT]):
         """Tie a handler's task to it, and to the guests that it is served in."""
         return self._registry.admit(self.id, scope, f"handler of {self.name}", handler=True, also_of=also_of)
 
+    def move_on_when_gone(self) -> AbstractContextManager[trio.CancelScope, bool]:
+        """Cancel the block when this is gone, and go on after it; as :func:`trio.move_on_after` does with time."""
+        return cast("AbstractContextManager[trio.CancelScope, bool]", self._block())  # it may swallow an exception
+
     @protected
     @contextmanager
-    def move_on_when_gone(self) -> Iterator[trio.CancelScope]:
-        """Cancel the block when this is gone, and go on after it; as :func:`trio.move_on_after` does with time."""
+    def _block(self) -> Iterator[trio.CancelScope]:
         with trio.CancelScope() as scope:
             node = self._registry.admit(self.id, scope, f"a block of {self.name}", handler=False)
             try:

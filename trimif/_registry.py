@@ -6,7 +6,7 @@ before any task does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TypeVar, overload
 from weakref import WeakValueDictionary
@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 import trio
 
 from trimif._core import Core, configuration_data
+from trimif._guests import Guests
 from trimif._messages import (
     Announcement,
     InterfaceAnnouncement,
@@ -141,9 +142,22 @@ class Registry:
         finally:
             self._element._untie(subscriber, owner)
 
-    def admit(self, owner: InterfaceId | DomainId, scope: trio.CancelScope, what: str, *, handler: bool) -> Scope:
+    @property
+    def guests(self) -> Guests:
+        """Whose code is running: handlers and blocks."""
+        return self._element._guests
+
+    def admit(
+        self,
+        owner: InterfaceId | DomainId,
+        scope: trio.CancelScope,
+        what: str,
+        *,
+        handler: bool,
+        also_of: Sequence[Scope] = (),
+    ) -> Scope:
         """As `MifElement._admit`."""
-        return self._element._admit(owner, scope, what, handler=handler)
+        return self._element._admit(owner, scope, what, handler=handler, also_of=also_of)
 
     def cancel(self, owner: InterfaceId | DomainId, reason: str) -> None:
         """As `MifElement._cancel`."""

@@ -10,17 +10,21 @@ and gives the same order on every trigger:
   the root;
 * an exception in a task of the tree: the nursery cancels the body (the tasks are shielded), and then the same.
 
-The closing itself is a task, so that a KeyboardInterrupt that hits the waiting body can't interrupt it.
+The closing itself is a task, so that a KeyboardInterrupt that hits the waiting body can't interrupt it. Nor can one
+hit between a node's entry into the table and the start of its task, or between its end and its leaving: the tree would
+wait for it for ever. That is what all the protection here is for.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import NoReturn, TypeAlias
 
 import trio
 import trio.lowlevel
+
+from trimif._interrupts import protected_async
 
 Rank: TypeAlias = tuple[int, ...]
 """Among the children of one owner smaller ranks are closed first, equal ones by age."""
@@ -29,7 +33,7 @@ Rank: TypeAlias = tuple[int, ...]
 class Scope:
     """A node of the tree: a task, a guest, or an owner of nodes.
 
-    A node has one owner, and may have a second one: a lookup that a handler asked for ends with its domain and with the
+    A node has one owner, and may have others: a lookup that a handler asked for ends with its domain and with the
     handler, whichever comes first.
     """
 
@@ -42,6 +46,8 @@ class Scope:
         self._children: dict[Scope, None] = {}
         self._cancel_scope: trio.CancelScope | None = None
         self._ended = trio.Event()
+        self._turns: trio.lowlevel.ParkingLot = owners[0]._turns if owners else trio.lowlevel.ParkingLot()
+        self.had_turn = False
         for owner in owners:
             owner._children[self] = None
 
@@ -50,17 +56,19 @@ class Scope:
 
     @property
     def closing(self) -> bool:
-        """It, or an owner above it, is being closed."""
-        return self._closing or any(owner.closing for owner in self._owners)
+        """It, or an owner above it, is being closed. An owner that has ended by itself, before it, has no say."""
+        return self._closing or any(owner.closing for owner in self._owners if not owner._ended.is_set())
 
-    def open_child(self, name: str, rank: Rank, *, also_of: Scope | None = None) -> Scope:
-        """A new node below this one, and below `also_of` unless that is closing."""
+    def open_child(self, name: str, rank: Rank, *, also_of: Iterable[Scope] = ()) -> Scope:
+        """A new node below this one, and below those of `also_of` that still wait for what is below them."""
         if self.closing:
             raise RuntimeError(f"{self.name} is closing, {name} can't be opened in it")
-        return Scope(self.nursery, name, rank, (self,) if also_of is None or also_of.closing else (self, also_of))
+        others = (each for each in also_of if not each.had_turn and not each._ended.is_set())
+        return Scope(self.nursery, name, rank, (self, *others))
 
+    @trio.lowlevel.enable_ki_protection
     def start_soon(
-        self, task: Callable[[], Awaitable[object]], *, name: str, rank: Rank, also_of: Scope | None = None
+        self, task: Callable[[], Awaitable[object]], *, name: str, rank: Rank, also_of: Iterable[Scope] = ()
     ) -> Scope:
         """Run a task below this owner. Its exception ends the whole tree."""
         child = self.open_child(name, rank, also_of=also_of)
@@ -68,17 +76,25 @@ class Scope:
         self.nursery.start_soon(child._run, task, name=name)
         return child
 
-    def admit(self, cancel_scope: trio.CancelScope, *, name: str, rank: Rank) -> Scope:
+    @trio.lowlevel.enable_ki_protection
+    def admit(self, cancel_scope: trio.CancelScope, *, name: str, rank: Rank, also_of: Sequence[Scope] = ()) -> Scope:
         """Have a guest: code that runs in somebody else's task, inside `cancel_scope`; it calls `leave` at its end.
 
-        Where the owner is closing already, the guest is cancelled at once.
+        Where the owner, or one of `also_of`, is closing already, the guest is cancelled at once.
         """
-        if self.closing:
-            cancel_scope.cancel(f"{self.name} is closing")
-            return Scope(self.nursery, name, rank)
-        child = self.open_child(name, rank)
+        if self.closing or any(each._closing for each in also_of):
+            return self.turn_away(cancel_scope, name, f"{self.name} is closing")
+        child = self.open_child(name, rank, also_of=also_of)
         child._cancel_scope = cancel_scope
         return child
+
+    def turn_away(self, cancel_scope: trio.CancelScope, name: str, reason: str) -> Scope:
+        """A node for a guest that came too late. The guest is cancelled, and the tree knows nothing of it."""
+        node = Scope(self.nursery, name, ())
+        node._closing = node.had_turn = True
+        node._cancel_scope = cancel_scope
+        cancel_scope.cancel(reason)
+        return node
 
     async def start(
         self, task: Callable[[trio.TaskStatus[None]], Awaitable[object]], *, name: str, rank: Rank
@@ -94,6 +110,7 @@ class Scope:
         await status.event.wait()
         return child
 
+    @trio.lowlevel.enable_ki_protection
     def close_soon(self, reason: str) -> None:
         """End all that runs below, leaf first, then the node itself; the tree goes on. Does not wait.
 
@@ -103,18 +120,38 @@ class Scope:
             self._closing = True
             self.nursery.start_soon(self._close, reason, name=f"closing {self.name}")
 
+    @trio.lowlevel.enable_ki_protection
+    def close_children_soon(self, reasons: Mapping[Scope, str]) -> None:
+        """`close_soon` for several children of this node, one after the other, each with its reason."""
+        due = {child: reason for child, reason in reasons.items() if not child.closing}
+        for child in due:
+            child._closing = True
+        if due:
+            self.nursery.start_soon(_close_each, due, name=f"closing children of {self.name}")
+
+    @property
+    def parent(self) -> Scope | None:
+        """Its first owner; None for the root."""
+        return self._owners[0] if self._owners else None
+
     async def close(self, reason: str) -> None:
         """The same, and wait until it has ended, also when it was closing already. Not to be interrupted."""
         self.close_soon(reason)
         with trio.CancelScope(shield=True):
             await self._ended.wait()
 
+    async def wait_for_turns(self) -> None:
+        """Wait until the turn to be cancelled has come to some node of the tree; then see `had_turn`."""
+        await self._turns.park()
+
+    @trio.lowlevel.enable_ki_protection
     def leave(self) -> None:
         """The guest, or task, is at its end."""
         for owner in self._owners:
             owner._children.pop(self, None)
         self._ended.set()
 
+    @trio.lowlevel.enable_ki_protection
     async def _run(self, task: Callable[[], Awaitable[object]]) -> None:
         assert self._cancel_scope is not None
         try:
@@ -132,10 +169,18 @@ class Scope:
                         child._closing = True
                         await child._close(reason)
                     await child._ended.wait()
+        self.had_turn = True
         if self._cancel_scope is None:
             self.leave()
         else:
             self._cancel_scope.cancel(reason)
+        self._turns.unpark_all()
+
+
+@trio.lowlevel.enable_ki_protection
+async def _close_each(reasons: Mapping[Scope, str]) -> None:
+    for node, reason in reasons.items():
+        await node._close(reason)
 
 
 class _Status:
@@ -148,6 +193,7 @@ class _Status:
         self.event.set()
 
 
+@protected_async
 @asynccontextmanager
 async def open_scope_tree(name: str) -> AsyncIterator[Scope]:
     """The root of a new tree; it is closed, leaf first, when the block is left, whatever the reason.

@@ -99,6 +99,7 @@ class Subscriber(trio.abc.ReceiveChannel[Announcement]):
             return message
         raise trio.EndOfChannel if self._ended else trio.WouldBlock
 
+    @trio.lowlevel.enable_ki_protection
     async def receive(self) -> Announcement:
         """The next message, as soon as there is one. Cancelled, it has taken nothing.
 
@@ -110,6 +111,7 @@ class Subscriber(trio.abc.ReceiveChannel[Announcement]):
         await self._wait()
         return self.receive_nowait()
 
+    @trio.lowlevel.enable_ki_protection
     async def receive_batch(self) -> list[Announcement]:
         """All messages that wait, up to a bound, as soon as there is one: for busy hosts, where news come in batches.
 
@@ -149,6 +151,7 @@ class Subscriber(trio.abc.ReceiveChannel[Announcement]):
         if not self._is_ready():
             raise trio.WouldBlock
 
+    @trio.lowlevel.enable_ki_protection
     async def check(self) -> None:
         """CHECK MESSAGE: wait until `receive` won't. For a limit put it into a cancel scope. Nothing is consumed."""
         await trio.lowlevel.checkpoint()
@@ -167,6 +170,7 @@ class Subscriber(trio.abc.ReceiveChannel[Announcement]):
             max_buffer_size=mailbox.max_buffer_size,
         )
 
+    @trio.lowlevel.enable_ki_protection
     def close(self) -> None:
         """Close it: requests are abandoned, connections that were not received are closed. Again: does nothing."""
         if not self._closed:

@@ -14,6 +14,7 @@ import trio
 from trimif._core import Core
 from trimif._facts import StaticConfiguration
 from trimif._handlers import run_on, serve
+from trimif._interrupts import protected_async
 from trimif._messages import AnnounceInterfaces, Announcement, AnnounceProvisioningDomain, InterfaceAnnouncement
 from trimif._mif import Connect, MifElement, Record, Translate, run_element
 from trimif._model import DomainId, InterfaceId
@@ -49,6 +50,7 @@ class Mif(MifElement):
 
     # ---------------------------------------------------------------- face 2: scoped channels
 
+    @protected_async
     @asynccontextmanager
     async def interfaces(self, *, max_buffer_size: int = 1000) -> AsyncIterator[Subscription[Interface]]:
         """A channel of the interfaces, each once; it ends when the MIF closes."""
@@ -57,6 +59,7 @@ class Mif(MifElement):
             subscriber.post(AnnounceInterfaces())
             yield Subscription(subscriber, lambda message: self._registry.new_interface(message, seen))
 
+    @protected_async
     @asynccontextmanager
     async def _domains(self, where: Where | None) -> AsyncIterator[Subscription[ProvisioningDomain]]:
         seen: set[DomainId] = set()
@@ -174,6 +177,7 @@ class Mif(MifElement):
 
     # ---------------------------------------------------------------- on top
 
+    @trio.lowlevel.enable_ki_protection  # a stream that was received is returned
     async def open_tcp_stream(
         self,
         host: str | bytes,
@@ -220,6 +224,7 @@ def _named(name: str, owners: Iterable[OwnerT], what: str) -> OwnerT:
     return by_name[name]
 
 
+@protected_async
 @asynccontextmanager
 async def open_mif(
     *,

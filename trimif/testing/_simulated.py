@@ -36,6 +36,7 @@ from trimif._facts import (
     RouterAdvertisement,
     RouterHeader,
 )
+from trimif._interrupts import protected_async
 from trimif._mif import Record, run_element
 from trimif._model import InterfaceKind, Origin
 from trimif._sources import Report, SourceStatistics
@@ -316,6 +317,7 @@ def _now() -> float:
     return trio.current_time() if trio.lowlevel.in_trio_run() else 0.0
 
 
+@protected_async
 @asynccontextmanager
 async def open_simulated_mif(host: SimulatedHost, *, record: Record | None = None) -> AsyncIterator[Mif]:
     """As `trimif.open_mif`, on a simulated host; several MIFs may be open on one host.
