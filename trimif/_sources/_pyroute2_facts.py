@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address, ip_network
 from typing import Any, TypeAlias
 
@@ -34,8 +34,8 @@ from trimif._wire.netlink_facts import (
 
 __all__ = ["Pyroute2Message", "facts_of"]
 
-Pyroute2Message: TypeAlias = Mapping[str, Any]
-"""What pyroute2's sockets and its parser give; the library has no types."""
+Pyroute2Message: TypeAlias = Any
+"""What pyroute2's sockets and its parser give, a ``nlmsg``; the library has no types."""
 
 Found: TypeAlias = dict[str, Any]
 
@@ -48,6 +48,8 @@ def facts_of(message: Pyroute2Message, now: float) -> tuple[Fact, ...]:
     """
     try:
         reader = _READERS.get(message["header"]["type"])
+        if not message.decoded:
+            raise ValueError("it gave up in the middle, and says so nowhere else")
         return () if reader is None else tuple(reader(message, now))
     except Exception as fault:  # pyroute2 says nowhere what decoding an attribute may raise
         raise MalformedInput(f"pyroute2 makes no sense of a message: {fault!r}") from fault
@@ -67,12 +69,18 @@ def _link(message: Pyroute2Message, _now: float) -> Iterator[LinkFact]:
         return
     yield LinkFact(
         _index(message["index"]),
-        found["IFLA_IFNAME"].value,
+        _name(found["IFLA_IFNAME"].value),
         link.link_kind(message["ifi_type"], _driver(found)),
         found["IFLA_MTU"].value,
         bool(message["flags"] & link.IFF_UP),
         bool(message["flags"] & link.IFF_LOWER_UP),
     )
+
+
+def _name(value: str | bytes) -> str:
+    """pyroute2 leaves octets that are no UTF-8 alone, and does not look for the zero that ends a name."""
+    text = value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
+    return text.partition("\0")[0]
 
 
 def _link_gone(message: Pyroute2Message, _now: float) -> Iterator[LinkGone]:
@@ -83,7 +91,9 @@ def _link_gone(message: Pyroute2Message, _now: float) -> Iterator[LinkGone]:
 def _driver(found: Found) -> bytes | None:
     information = _attributes(found["IFLA_LINKINFO"].value) if "IFLA_LINKINFO" in found else {}
     driver = information.get("IFLA_INFO_KIND")
-    return None if driver is None else driver.value.encode()
+    if driver is None:
+        return None
+    return driver.value.encode() if isinstance(driver.value, str) else driver.value
 
 
 # ---------------------------------------------------------------- addresses
