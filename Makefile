@@ -1,6 +1,7 @@
 # make demo   the draft's figure 2 on a host of its own          ARGS="--break eth0" cuts a network off
 # make test   the tests, on real networks inside this machine    ARGS="-k dhcp -x" goes to pytest
 # make check  format, lint, types, documentation
+# make benchmarks   what trimif costs, beside other ways         ARGS="latency" is one comparison alone
 # make docs   the documentation, in docs/_build/html
 # make clean  removes all that these made
 #
@@ -13,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 export PYTHON
 
-.PHONY: help demo test check ruff flake8 mypy verifytypes docs clean
+.PHONY: help demo test benchmarks check ruff flake8 mypy verifytypes docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -25,6 +26,10 @@ demo: $(STAMPS)/trimif
 test: $(STAMPS)/test
 	@.ci/install-lab-packages
 	$(BIN)/python -m pytest $(ARGS)
+
+benchmarks: $(STAMPS)/test
+	@.ci/install-lab-packages
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 check: ruff flake8 mypy verifytypes docs
 

@@ -64,11 +64,13 @@ def difference(interface: InterfaceId, told: Table, present: Table) -> Iterator[
         yield Change(interface, key, key, False)
     for key, news in present.items():
         before = told.get(key)
-        if before is not news and before != news:
+        if before is None:
+            yield Change(interface, key, news, False)
+        elif before is not news and before != news:
             yield Change(interface, key, news, is_refresh(before, news))
 
 
-def is_refresh(told: News | None, news: News) -> bool:
+def is_refresh(told: News, news: News) -> bool:
     """Whether `news` does nothing but extend the lifetimes of an address that was told.
 
     A deadline is a promise: one that moves later keeps it, one that moves earlier breaks it and has to be told.

@@ -22,6 +22,8 @@ from trimif._model import ElementType, Family, Information, IPAddress, IPNetwork
 CARRIER_SECONDS = 5.0
 """How long domains outlive the loss of carrier: a cable that is plugged in again at once ends nothing."""
 MAIN_TABLE = 254
+NETWORKS = 4096
+"""How many networks are remembered."""
 
 T = TypeVar("T")
 DEFAULT: dict[Family, IPNetwork] = {Family.IPV4: IPv4Network("0.0.0.0/0"), Family.IPV6: IPv6Network("::/0")}
@@ -320,7 +322,7 @@ def _network(fact: AddressFact) -> IPNetwork:
     return _network_of(fact.address.version, int(fact.address) >> host_bits, fact.prefix_length)
 
 
-@lru_cache
+@lru_cache(NETWORKS)
 def _network_of(version: int, bits: int, prefix_length: int) -> IPNetwork:
     """Remembered: many addresses share one network, and making one is slow."""
     if version == 4:

@@ -286,8 +286,8 @@ class Mailbox:
             del self._behind[interface]
 
     def _wanted_difference(self, interface: InterfaceId, told: Table, present: Table) -> Iterator[Change]:
-        wanted = {key: news for key, news in present.items() if self.interests.include(news)}
-        for change in difference(interface, told, wanted):
+        """What was told was wanted, and still is: a Stop makes us forget it."""
+        for change in difference(interface, told, present):
             if change.message is change.key or self._wants(change):
                 yield change
 
