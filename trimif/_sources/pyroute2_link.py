@@ -7,7 +7,7 @@ each burst of them *everything* is dumped again. Only a dump during which no eve
 show; what was heard during another one is replayed over it, and then there is one more. Routes with a lifetime may be
 renewed without an event, so while there are any, everything is dumped every few seconds.
 
-That costs far more than the default does, and there are things that it can't do; see `LIMITATIONS`.
+An event costs it some 25 times what it costs the default, and there are things that it can't do; see `LIMITATIONS`.
 """
 
 from __future__ import annotations
