@@ -169,10 +169,16 @@ class MifElement:
         if self._record is not None:
             self._record(now, facts)
         self._carry_out(self._core.apply(facts, now))
-        self._timer.deadline = self._core.next_deadline
+        if self._timer.deadline != self._core.next_deadline:  # setting it costs more, and it seldom changes
+            self._timer.deadline = self._core.next_deadline
         self._changed.unpark_all()
         for fact in facts:  # a link can be asked for its routers once it has a link-local address
-            if isinstance(fact, AddressFact) and fact.address.is_link_local and not fact.tentative:
+            if (
+                isinstance(fact, AddressFact)
+                and fact.address.version == 6
+                and fact.address.is_link_local
+                and not fact.tentative
+            ):
                 self._solicit(fact.index)
 
     def _solicit(self, index: int) -> None:

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 import trio
 
 from trimif._errors import MalformedInput
-from trimif._facts import Fact, LinkFact, LinkGone, RouteFact, RouterAdvertisement
+from trimif._facts import AddressFact, Fact, LinkFact, LinkGone, RouteFact, RouterAdvertisement
 from trimif._sources._netlink_dump import Dump, Dumper
 from trimif._sources._netlink_kinds import LinkKinds
 from trimif._sources._netlink_socket import open_socket, receive_nowait, subscribe
@@ -114,7 +114,7 @@ class NetlinkSource:
                 break
             facts += self._read_datagram(datagram, now)
         if facts:
-            self._hear([self._examine(fact) for fact in facts], report)
+            self._hear([fact if isinstance(fact, AddressFact) else self._examine(fact) for fact in facts], report)
         return more
 
     def _hear(self, facts: list[Fact], report: Report) -> None:
