@@ -6,7 +6,8 @@ in, as a handler may serve others: those end before it is its turn, or each woul
 itself ends, the handlers that still run are closed in that same order, each awaited, before it returns.
 
 The tree waits for its guests, so one that has been admitted has to leave, whatever happens: between the two there is
-no moment at which a KeyboardInterrupt could come in, but for the handler itself.
+no moment at which a KeyboardInterrupt could come in, but for the handler itself. (CPython lets one in between the call
+of ``__aexit__`` and its first step, too. So all that has an ``async with`` here is protected.)
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ def start(
     return guest
 
 
+@trio.lowlevel.enable_ki_protection
 async def serve(
     channel: AbstractAsyncContextManager[Subscription[OwnerT]],
     handler: Callable[[OwnerT], Awaitable[object]],
@@ -130,6 +132,7 @@ async def _close_in_order(running: dict[Scope, tuple[int, ...]]) -> None:
         await node.close("serving has ended")
 
 
+@trio.lowlevel.enable_ki_protection
 async def run_on(
     domain: ProvisioningDomain,
     handler: Callable[[ProvisioningDomain], Awaitable[T]],

@@ -189,6 +189,7 @@ class Interface(Owner[InterfaceAnnouncement]):
         async with self._filtered_domains(None, max_buffer_size) as domains:
             yield domains
 
+    @protected_async
     @asynccontextmanager
     async def _filtered_domains(
         self, where: Callable[[ProvisioningDomain], bool] | None, max_buffer_size: int = 1000
@@ -286,6 +287,7 @@ class ProvisioningDomain(Owner[ProvisioningDomainAnnouncement]):
             subscriber.post(TranslateName(self.id, name, name))
             yield translation
 
+    @trio.lowlevel.enable_ki_protection
     async def resolve(self, name: str) -> tuple[IPAddress, ...]:
         """All addresses of a name in this domain, in the order in which they came; see `translate`.
 

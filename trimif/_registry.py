@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TypeVar, overload
-from weakref import WeakValueDictionary
+from weakref import ref
 
 import trio
 
@@ -37,29 +37,36 @@ class Registry:
     def __init__(self, element: MifElement, core: Core) -> None:
         self._element = element
         self._core = core
-        self._objects: WeakValueDictionary[InterfaceId | DomainId, Interface | ProvisioningDomain] = (
-            WeakValueDictionary()
-        )
+        # Not a WeakValueDictionary: a KeyboardInterrupt that hits its callback is lost. What is dead is dropped when
+        # its owner ends.
+        self._objects: dict[InterfaceId | DomainId, ref[Interface | ProvisioningDomain]] = {}
 
     # ---------------------------------------------------------------- objects
 
     def interface(self, announcement: InterfaceAnnouncement) -> Interface:
         """The object of an announced interface."""
-        known = self._objects.get(announcement.interface)
-        if not isinstance(known, Interface):
-            known = self._objects[announcement.interface] = Interface(self, announcement)
-        return known
+        known = self._known(announcement.interface)
+        if isinstance(known, Interface):
+            return known
+        made = Interface(self, announcement)
+        self._objects[announcement.interface] = ref(made)
+        return made
 
     def domain(self, announcement: ProvisioningDomainAnnouncement) -> ProvisioningDomain | None:
         """The object of an announced domain; None if it went before it could be heard of."""
-        known = self._objects.get(announcement.domain)
+        known = self._known(announcement.domain)
         if isinstance(known, ProvisioningDomain):
             return known
         owner = self._core.presence(announcement.interface).get(NoInterfaceAnnouncement(announcement.interface))
         if not isinstance(owner, InterfaceAnnouncement) or self._core.domain(announcement.domain) is None:
             return None
-        made = self._objects[announcement.domain] = ProvisioningDomain(self, announcement, self.interface(owner))
+        made = ProvisioningDomain(self, announcement, self.interface(owner))
+        self._objects[announcement.domain] = ref(made)
         return made
+
+    def _known(self, owner: InterfaceId | DomainId) -> Interface | ProvisioningDomain | None:
+        known = self._objects.get(owner)
+        return None if known is None else known()
 
     def new_interface(self, message: Announcement, seen: set[InterfaceId]) -> Interface | None:
         """The object of an interface that is announced for the first time."""
@@ -93,7 +100,8 @@ class Registry:
 
     def ended(self, owner: InterfaceId | DomainId, reason: str) -> None:
         """An owner is gone."""
-        known = self._objects.get(owner)
+        known = self._known(owner)
+        self._objects.pop(owner, None)
         if known is not None:
             known.end(reason)
 

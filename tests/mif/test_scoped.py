@@ -391,5 +391,5 @@ async def test_nobody_holds_what_nobody_holds() -> None:
     async with open_simulated(SimulatedHost(initial=FIGURE_2)) as mif:
         mif.domain("eth0/ipv4")
         gc.collect()
-        assert not list(mif._registry._objects)
+        assert not [each for each in mif._registry._objects.values() if each() is not None]
         await trio.lowlevel.checkpoint()
