@@ -7,8 +7,8 @@ one that asks hears no events.
 The loop runs in a task of its own, `_keep_open`, and nothing but the coroutines that talk to the sockets runs in it.
 Tasks of the program must not be started from there: they would inherit its context, and take it for their own loop.
 
-Importing trio-asyncio replaces functions of asyncio (event loop policies, ``get_event_loop``) in the whole process, and
-warns on Python 3.12 and 3.13 that their end is near; from 3.14 on it does not import.
+Importing trio-asyncio replaces functions of asyncio (event loop policies, ``get_event_loop``) in the whole process. On
+Python 3.12 and 3.13 it warns that Python 3.14 lacks something it builds on, and there it does not import.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ async def _keep_open(receive_buffer: int, opened: trio.MemorySendChannel[Pyroute
 
 
 def _import_open_loop() -> Untyped:
-    """Import trio-asyncio, without its warnings that there will be no event loop policies in Python 3.16."""
+    """Import trio-asyncio, without its warnings about the next Python: whoever asked for this link can't help it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
