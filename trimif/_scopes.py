@@ -47,7 +47,7 @@ class Scope:
         self._cancel_scope: trio.CancelScope | None = None
         self._ended = trio.Event()
         self._turns: trio.lowlevel.ParkingLot = owners[0]._turns if owners else trio.lowlevel.ParkingLot()
-        self.had_turn = False
+        self.had_turn: bool = False
         for owner in owners:
             owner._children[self] = None
 
