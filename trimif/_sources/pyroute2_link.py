@@ -100,7 +100,7 @@ class Pyroute2LinkSource:
                 await self._resynchronise_after_events(sockets, report)
         except BaseExceptionGroup as group:
             fault = _lone(group)
-        raise fault
+            raise fault from fault.__cause__  # with its cause, and without the groups
 
     async def _follow(self, sockets: Pyroute2Sockets, report: Report) -> None:
         while True:
