@@ -219,21 +219,8 @@ class MifElement:
                     connected.stream.socket.close()
                 case Ended(owner=owner, reason=reason):
                     self._end(owner, reason)
-        self._close_scopes([effect for effect in effects if isinstance(effect, Ended)])
-
-    def _close_scopes(self, ended: Sequence[Ended]) -> None:
-        """Interfaces by themselves, with all of theirs; domains of one interface one after the other."""
-        of_interfaces: dict[Scope, dict[Scope, str]] = {}
-        for each in ended:
-            scope = self._scopes.pop(each.owner, None)
-            if scope is None:
-                continue
-            if isinstance(each.owner, InterfaceId):
-                scope.close_soon(each.reason)
-            elif scope.parent is not None:
-                of_interfaces.setdefault(scope.parent, {})[scope] = each.reason
-        for interface, domains in of_interfaces.items():
-            interface.close_children_soon(domains)
+        ended = {each.owner: each.reason for each in effects if isinstance(each, Ended) and each.owner in self._scopes}
+        self._root.close_below_soon({self._scopes.pop(owner): reason for owner, reason in ended.items()})
 
     def _end(self, owner: InterfaceId | DomainId, reason: str) -> None:
         """Its last words are in the mailboxes: its channels end. What runs for it is closed next."""

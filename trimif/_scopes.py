@@ -121,18 +121,20 @@ class Scope:
             self.nursery.start_soon(self._close, reason, name=f"closing {self.name}")
 
     @trio.lowlevel.enable_ki_protection
-    def close_children_soon(self, reasons: Mapping[Scope, str]) -> None:
-        """`close_soon` for several children of this node, one after the other, each with its reason."""
-        due = {child: reason for child, reason in reasons.items() if not child.closing}
-        for child in due:
-            child._closing = True
-        if due:
-            self.nursery.start_soon(_close_each, due, name=f"closing children of {self.name}")
-
-    @property
-    def parent(self) -> Scope | None:
-        """Its first owner; None for the root."""
-        return self._owners[0] if self._owners else None
+    def close_below_soon(self, reasons: Mapping[Scope, str]) -> None:
+        """`close_soon` for nodes of this tree: its children each by itself, siblings below one after the other."""
+        families: dict[Scope, dict[Scope, str]] = {}
+        for node, reason in reasons.items():
+            if self in node._owners:
+                node.close_soon(reason)
+            else:
+                families.setdefault(node._owners[0], {})[node] = reason
+        for family in families.values():
+            due = {node: reason for node, reason in family.items() if not node.closing}
+            for node in due:
+                node._closing = True
+            if due:
+                self.nursery.start_soon(_close_each, due, name="closing siblings")
 
     async def close(self, reason: str) -> None:
         """The same, and wait until it has ended, also when it was closing already. Not to be interrupted."""

@@ -17,7 +17,7 @@ from trimif._facts import LinkGone
 
 from .simulated import FIGURE_2, LOOPBACK, Peer, SimulatedHost, ipv4, ipv6, link, open_simulated
 
-RUNS = 60
+RUNS = 300
 
 
 class Oops(Exception):
@@ -168,12 +168,15 @@ async def test_a_lent_nursery_that_is_closed_leaves_no_guest() -> None:
 ORDER = [
     "lookup of a.example in eth0/ipv4",
     "connect to 203.0.113.9 in eth0/ipv4",
+    "task of eth0/ipv4",
     "handler of eth0/ipv4",
     "lookup of a.example in eth0/ipv6",
     "connect to 203.0.113.9 in eth0/ipv6",
+    "task of eth0/ipv6",
     "handler of eth0/ipv6",
     "lookup of a.example in wa0/ipv6",
     "connect to 203.0.113.9 in wa0/ipv6",
+    "task of wa0/ipv6",
     "handler of wa0/ipv6",
     "source",
 ]
@@ -220,12 +223,23 @@ def test_lookups_connects_and_handlers_end_in_one_order(trigger: Trigger) -> Non
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(look_up, domain)
+                nursery.start_soon(shield, domain)
                 await domain.connect("203.0.113.9", 80)
         finally:
             with trio.CancelScope(shield=True):
                 for _ in range(random.randrange(4)):
                     await trio.lowlevel.checkpoint()
             host.unwound.append(f"handler of {domain.name}")
+
+    async def shield(domain: ProvisioningDomain) -> None:
+        """A user's task that takes its time to end: its handler, and all after it, waits."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                for _ in range(random.randrange(4)):
+                    await trio.lowlevel.checkpoint()
+            host.unwound.append(f"task of {domain.name}")
 
     async def look_up(domain: ProvisioningDomain) -> None:
         async with domain.translate("a.example") as answers:
