@@ -189,7 +189,8 @@ def configure(namespace: Namespace, batch: str) -> None:
 
 def environment_of_reader() -> dict[str, str]:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return os.environ | {"PATH": path, "PYTHONWARNINGS": "error", "COLUMNS": "120", "LC_ALL": "C.UTF-8"}
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    return mine | {"PATH": path, "PYTHONWARNINGS": "error", "COLUMNS": "120", "LC_ALL": "C.UTF-8"}
 
 
 # ---------------------------------------------------------------- the tests

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Any
 
@@ -143,7 +144,16 @@ def test_frames_are_told_apart() -> None:
 @contextlib.contextmanager
 def two_ends() -> Any:
     """Two namespaces with an address on each end of a wire that takes 20 ms: here, wire, there."""
-    from pyroute2 import IPRoute
+
+    def join(netlink: Any) -> None:
+        for end, far in (("a", here), ("b", there)):
+            netlink.link("add", ifname=end, kind="veth", peer={"ifname": "lan", "net_ns_fd": far.fileno()})
+            netlink.link("set", index=netlink.link_lookup(ifname=end)[0], state="up")
+
+    def address(number: int, netlink: Any) -> None:
+        (index,) = netlink.link_lookup(ifname="lan")
+        netlink.link("set", index=index, state="up")
+        netlink.addr("add", index=index, address=f"198.51.100.{number}", prefixlen=24)
 
     with contextlib.ExitStack() as stack:
         here, wire, there = (
@@ -152,15 +162,9 @@ def two_ends() -> Any:
         for namespace in (here, there):
             namespace.write_sysctl("net/ipv6/conf/default/accept_dad", 0)
         wire.write_sysctl("net/ipv6/conf/default/disable_ipv6", 1)
-        with wire.entered(), IPRoute() as netlink:
-            for end, far in (("a", here), ("b", there)):
-                netlink.link("add", ifname=end, kind="veth", peer={"ifname": "lan", "net_ns_fd": far.fileno()})
-                netlink.link("set", index=netlink.link_lookup(ifname=end)[0], state="up")
+        wire.change(join)
         for number, namespace in enumerate((here, there), 1):
-            with namespace.entered(), IPRoute() as netlink:
-                (index,) = netlink.link_lookup(ifname="lan")
-                netlink.link("set", index=index, state="up")
-                netlink.addr("add", index=index, address=f"198.51.100.{number}", prefixlen=24)
+            namespace.change(partial(address, number))
         yield here, wire, there
 
 

@@ -13,11 +13,13 @@ import os
 import socket
 import struct
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
@@ -116,6 +118,22 @@ class Namespace:
         """Set a kernel parameter of the namespace, for example ``net/ipv4/ip_forward``."""
         with self.entered():
             Path("/proc/sys", key).write_text(str(value))
+
+    def change(self, what: Callable[[Any], T]) -> T:
+        """Call `what` with a pyroute2 ``IPRoute`` of the namespace, and wait for it.
+
+        It runs in a thread of its own: pyroute2 has an asyncio loop inside, and trio-asyncio, once somebody has
+        imported it, forbids those in a thread that runs Trio.
+        """
+
+        def run() -> T:
+            from pyroute2 import IPRoute
+
+            with self.entered(), IPRoute() as netlink:
+                return what(netlink)
+
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(run).result()
 
     def popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
         """Start a process in the namespace. It gets SIGKILL when the thread that started it ends.

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
@@ -164,9 +164,12 @@ def _build(network: Network, host: Namespace, wire: Namespace, beyond: Namespace
     # (RFC 4861, 7.2.5), forgets the default route that the router advertisement gave it.
     beyond.write_sysctl("net/ipv6/conf/all/forwarding", 1)
     _hurry(beyond)
-    with _netlink(wire) as netlink:
+
+    def add_cables(netlink: Any) -> None:
         for end, peer, place in (("host0", network.device, host), ("net0", "lan", beyond)):
             netlink.link("add", ifname=end, kind="veth", peer={"ifname": peer, "net_ns_fd": place.fileno()})
+
+    _change(wire, add_cables)
     _set_up(wire, "host0", "net0")
     _set_up(beyond, "lo", "lan")
     _add_addresses(network, beyond)
@@ -174,7 +177,8 @@ def _build(network: Network, host: Namespace, wire: Namespace, beyond: Namespace
 
 def _add_addresses(network: Network, beyond: Namespace) -> None:
     """The router's on the link; those of the servers behind it on its loopback interface."""
-    with _netlink(beyond) as netlink:
+
+    def add_all(netlink: Any) -> None:
         (lan,), (loopback,) = netlink.link_lookup(ifname="lan"), netlink.link_lookup(ifname="lo")
 
         def add(index: int, address: IPAddress, prefix_length: int) -> None:
@@ -188,6 +192,8 @@ def _add_addresses(network: Network, beyond: Namespace) -> None:
             for server in {side.dns_server, *_served(side)} - {side.router}:
                 add(loopback, server, server.max_prefixlen)
 
+    _change(beyond, add_all)
+
 
 def _served(side: Side) -> list[IPAddress]:
     """The addresses at which `HOST_NAME` really is: those of the side's own family."""
@@ -195,20 +201,20 @@ def _served(side: Side) -> list[IPAddress]:
 
 
 def _set_up(namespace: Namespace, *devices: str) -> None:
-    with _netlink(namespace) as netlink:
+    def set_up(netlink: Any) -> None:
         for device in devices:
             netlink.link("set", index=netlink.link_lookup(ifname=device)[0], state="up")
 
+    _change(namespace, set_up)
 
-@contextmanager
-def _netlink(namespace: Namespace) -> Iterator[Any]:
-    from pyroute2 import IPRoute, NetlinkError
 
-    with namespace.entered(), IPRoute() as netlink:
-        try:
-            yield netlink
-        except NetlinkError as error:
-            raise NotPossible(f"this kernel does not build the demo's networks (veth, IPv4, IPv6): {error}") from None
+def _change(namespace: Namespace, what: Callable[[Any], None]) -> None:
+    from pyroute2 import NetlinkError
+
+    try:
+        namespace.change(what)
+    except NetlinkError as error:
+        raise NotPossible(f"this kernel does not build the demo's networks (veth, IPv4, IPv6): {error}") from None
 
 
 def _course(network: Network, broken: frozenset[str]) -> Delay:
