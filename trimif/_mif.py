@@ -32,7 +32,7 @@ from trimif._messages import (
     TranslateName,
 )
 from trimif._model import DomainId, DomainView, InterfaceId, IPAddress, TranslationOutcome
-from trimif._scopes import Rank, Scope, open_scope_tree
+from trimif._scopes import Rank, Scope, open_scope_tree, raise_lone
 from trimif._sources import Solicitor, Source, SourceStatistics
 from trimif._subscriber import Subscriber
 
@@ -370,7 +370,11 @@ class MifElement:
 
 
 async def _run(source: Source, report: Callable[[Sequence[Fact]], None], task_status: trio.TaskStatus[None]) -> None:
-    await source.run(report, task_status=task_status)
+    """A source may have a nursery of its own; a lone exception leaves it bare."""
+    try:
+        await source.run(report, task_status=task_status)
+    except BaseExceptionGroup as group:
+        raise_lone(group)
 
 
 def _check_size(name: str, value: Any) -> None:

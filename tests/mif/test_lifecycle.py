@@ -180,6 +180,20 @@ async def test_a_failing_source_ends_the_mif_with_its_exception() -> None:
             raise AssertionError("never reached")
 
 
+async def test_a_source_with_a_nursery_of_its_own_fails_bare_too() -> None:
+    class Failing(SimulatedHost):
+        async def run(self, report: Report, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+            report([])
+            task_status.started()
+            async with trio.open_nursery():
+                await trio.lowlevel.checkpoint()
+                raise Oops("netlink died")
+
+    with pytest.raises(Oops, match="netlink died"):
+        async with open_simulated(Failing()):
+            await trio.sleep_forever()
+
+
 async def test_what_the_body_raises_leaves_bare() -> None:
     with pytest.raises(Oops) as caught:
         async with open_simulated(SimulatedHost(initial=FIGURE_2)) as mif, mif.open_subscriber() as subscriber:
