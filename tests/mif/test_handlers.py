@@ -71,19 +71,26 @@ async def test_interfaces_are_served_too() -> None:
     host = SimulatedHost(initial=FIGURE_2)
     log: list[str] = []
 
+    heard = log.append
+
     async def handle(interface: Interface) -> None:
-        async with interface.domains() as domains:
-            log.extend([domain.name async for domain in domains])
-        log.append(f"-{interface.name}")
+        try:
+            async with interface.domains() as domains:
+                async for domain in domains:
+                    heard(domain.name)
+        finally:
+            log.append(f"-{interface.name}")
 
     async with open_simulated(host) as mif, trio.open_nursery() as nursery:
         await nursery.start(mif.serve_interfaces, handle)
         await trio.testing.wait_all_tasks_blocked()
+        assert {"eth0/ipv4", "eth0/ipv6", "wa0/ipv6"} <= set(log)
+        assert not [line for line in log if line.startswith("-")]
         host.report(LinkGone(2))
         await trio.testing.wait_all_tasks_blocked()
-        assert mif.interface("wa0").name == "wa0"
+        assert [line for line in log if line.startswith("-")] == ["-eth0"]
         nursery.cancel_scope.cancel()
-    assert {"eth0/ipv4", "eth0/ipv6"} <= set(log) or "-eth0" not in log
+    assert [line for line in log if line.startswith("-")] == ["-eth0", "-lo", "-wa0"]
 
 
 async def test_the_domains_of_one_interface_are_served_until_it_goes() -> None:

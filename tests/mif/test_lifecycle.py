@@ -15,8 +15,10 @@ import trio.testing
 import trimif
 from trimif import AnnounceInterfaces, ConnectToAddress, Mif, StaticConfiguration, Subscriber, TranslateName
 from trimif._core import Core
+from trimif._errors import MalformedInput
 from trimif._facts import Fact, Limitation, LinkGone
 from trimif._mif import run_element
+from trimif._model import DomainView, IPAddress, TranslationOutcome
 from trimif._sources import Report, SourceStatistics
 
 from .simulated import FIGURE_2, Peer, SimulatedHost, link, open_simulated
@@ -223,6 +225,26 @@ def test_static_configuration_names_what_is_wrong() -> None:
         StaticConfiguration("vpn0", ["dns"])
     with pytest.raises(TypeError, match=r"'192\.0\.2\.1' is one string"):
         StaticConfiguration("vpn0", "192.0.2.1")
+
+
+async def test_malformed_answers_of_name_servers_are_counted() -> None:
+    async def translate(
+        view: DomainView,
+        name: str,
+        tell: Callable[[IPAddress], None],
+        *,
+        note_malformed: Callable[[MalformedInput], None],
+    ) -> TranslationOutcome:
+        note_malformed(MalformedInput("rubbish"))
+        await trio.lowlevel.checkpoint()
+        return TranslationOutcome.TIMED_OUT
+
+    host = SimulatedHost(initial=FIGURE_2)
+    mif = Mif(Core("sim"), [host], translate=translate, connect=host.connect)
+    async with run_element(mif), mif.open_subscriber() as subscriber:
+        subscriber.post(TranslateName(learn_domains(subscriber)["eth0/ipv4"], "a.example", 1))
+        await subscriber.receive()
+        assert mif.statistics().malformed_answers == 1
 
 
 async def test_limitations_are_said_once() -> None:
