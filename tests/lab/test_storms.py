@@ -50,6 +50,10 @@ STEADY, FLIGHTY = range(1, 101), range(101, 201)
 SETTLING_SECONDS = 15
 """A bound: an address that nobody claims is announced after two seconds, and the source may have to dump twice."""
 
+LAST = "link set lo mtu 60000"
+"""Ends each storm, and happens only then. Where states come again a subscriber can have been told what is true at the
+end, and yet be in the middle of the storm; nobody was told this before all that went before it."""
+
 Truth: TypeAlias = tuple[frozenset[tuple[str, int, bool]], frozenset[tuple[str, str, int]]]
 """Interfaces with their MTU and whether they are up; addresses on them."""
 
@@ -194,7 +198,7 @@ async def weather(host: Namespace, receive_buffer: int, count: int, lines: Seque
                     nursery.start_soon(follower.keep_up if number < 3 else follower.be_slow)
             if receive_buffer == DEFAULT_BUFFER_OCTETS:
                 nursery.start_soon(block_trio)
-            await storm(host, lines)
+            await storm(host, [*lines, LAST])
             nursery.cancel_scope.cancel()
         await settle(host, mif, followers)
         (statistics,) = mif.statistics().sources
