@@ -24,7 +24,7 @@ PACKAGE = ROOT / "trimif"
 # From the bottom up: a module imports from its own layer and from those below, never from those above, and never
 # from a neighbour (two parts on one line, separated by |, don't know each other).
 LAYERS = """
-    _validation _model _messages _facts _errors
+    _validation _model _information _messages _facts _facts_of_clients _facts_of_routers _errors
     _wire
     _core
     _sources | _connect

@@ -7,6 +7,18 @@ from trimif._check import check, check_nowait
 from trimif._core import DomainSnapshot, ElementSnapshot, InterfaceSnapshot, Snapshot
 from trimif._errors import ConnectFailed, DomainGone, InterfaceGone, TooManyRequests, TrimifError
 from trimif._facts import Limitation, StaticConfiguration
+from trimif._information import (
+    Datum,
+    DelegatedPrefix,
+    DnsServerSelection,
+    EncryptedDnsServer,
+    Information,
+    LeaseTimes,
+    PortalInformation,
+    PvdInformation,
+    PvdOption,
+    RawOption,
+)
 from trimif._messages import (
     AddressAnnouncement,
     AnnounceAddress,
@@ -44,7 +56,6 @@ from trimif._model import (
     DomainId,
     ElementType,
     Family,
-    Information,
     InterfaceDetails,
     InterfaceId,
     InterfaceKind,
@@ -85,6 +96,15 @@ __all__ = [
     "IPAddress",
     "IPNetwork",
     "Information",
+    "Datum",
+    "DelegatedPrefix",
+    "DnsServerSelection",
+    "EncryptedDnsServer",
+    "LeaseTimes",
+    "PortalInformation",
+    "PvdInformation",
+    "PvdOption",
+    "RawOption",
     "Interface",
     "InterfaceAnnouncement",
     "InterfaceDetails",

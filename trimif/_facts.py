@@ -8,31 +8,52 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import TypeAlias
 
 from attrs import field, frozen
-from attrs.validators import instance_of
 
-from trimif._model import InterfaceKind, IPAddress, IPNetwork, Origin, Route, Value
-from trimif._validation import to_address
+from trimif._facts_of_clients import (
+    AllLeases,
+    AllLinkConfigurations,
+    DHCPv6Lease,
+    Lease,
+    LeasedAddress,
+    LinkConfiguration,
+    StaticConfiguration,
+)
+from trimif._facts_of_routers import (
+    AdditionalInformation,
+    AdvertisedDomain,
+    AdvertisedPrefix,
+    AdvertisedRoute,
+    PortalStatus,
+    RouterAdvertisement,
+    RouterHeader,
+)
+from trimif._model import InterfaceKind, IPAddress, IPNetwork, Value
 
 __all__ = [
+    "AdditionalInformation",
     "AddressFact",
     "AddressGone",
     "AddressProtocol",
+    "AdvertisedDomain",
     "AdvertisedPrefix",
     "AdvertisedRoute",
     "AllAddresses",
     "AllLeases",
+    "AllLinkConfigurations",
     "AllLinks",
     "AllRoutes",
+    "DHCPv6Lease",
     "Fact",
     "Lease",
+    "LeasedAddress",
     "Limitation",
+    "LinkConfiguration",
     "LinkFact",
     "LinkGone",
+    "PortalStatus",
     "RouteFact",
     "RouteGone",
     "RouteProtocol",
@@ -172,150 +193,6 @@ class AllRoutes(Value):
     routes: tuple[RouteFact, ...]
 
 
-# ---------------------------------------------------------------- router advertisements (RFC 4861)
-
-
-@frozen(repr=False)
-class AdvertisedPrefix(Value):
-    """A prefix information option (RFC 4861, 4.6.2)."""
-
-    prefix: IPv6Network
-    on_link: bool
-    autonomous: bool
-    valid_until: float
-    preferred_until: float
-
-
-@frozen(repr=False)
-class AdvertisedRoute(Value):
-    """A route information option (RFC 4191), or a router's default route.
-
-    Attributes:
-        preference: 1 high, 0 medium, -1 low.
-        until: the deadline; one that has passed withdraws the route.
-    """
-
-    prefix: IPv6Network
-    preference: int
-    until: float
-
-
-@frozen(repr=False)
-class RouterHeader(Value):
-    """The fixed part of a router advertisement (RFC 4861, 4.2).
-
-    Attributes:
-        until: until when the router is a default router; its lifetime was 0 if that is not later than the arrival.
-        managed: the M flag: addresses come by DHCPv6.
-        other_configuration: the O flag: other configuration comes by DHCPv6.
-        preference: 1 high, 0 medium, -1 low (RFC 4191).
-        hop_limit: 0 for unspecified.
-    """
-
-    until: float
-    managed: bool = False
-    other_configuration: bool = False
-    preference: int = 0
-    hop_limit: int = 0
-
-
-@frozen(repr=False)
-class RouterAdvertisement(Value):
-    """A router said this on a link: all of an RA (trimif's own listener), or the part that the kernel passes on.
-
-    What it does not mention stays as it was (RFC 4861, 6.3.4); a deadline not later than its arrival withdraws.
-
-    Attributes:
-        index: of the interface on which it came.
-        router: the link-local address of its sender.
-        header: None where only options are known (RTM_NEWNDUSEROPT).
-        mtu: of the link in octets, None if not told.
-        dns_servers: addresses and their deadlines (RFC 8106).
-        search_domains: without trailing dot, and their deadlines (RFC 8106).
-    """
-
-    index: int
-    router: IPv6Address
-    header: RouterHeader | None = None
-    mtu: int | None = None
-    prefixes: tuple[AdvertisedPrefix, ...] = ()
-    routes: tuple[AdvertisedRoute, ...] = ()
-    dns_servers: tuple[tuple[IPv6Address, float], ...] = ()
-    search_domains: tuple[tuple[str, float], ...] = ()
-
-
-# ---------------------------------------------------------------- leases and static configuration
-
-
-@frozen(repr=False)
-class Lease(Value):
-    """A DHCPv4 lease as the client on the host wrote it down (RFC 2131).
-
-    Attributes:
-        interface: the interface's name, as the client knew it.
-        origin: the client (``dhclient``, ``pyroute2``) and the server.
-        prefix_length: from the subnet mask (option 1), in bits.
-        valid_until: when the lease ends (option 51).
-        mtu: option 26 in octets, None if not told.
-        routers: option 3.
-        routes: option 121 (RFC 3442); where it is there, option 3 does not count.
-        search_domains: option 119, else option 15; without trailing dot.
-    """
-
-    interface: str
-    origin: Origin
-    address: IPv4Address
-    prefix_length: int
-    valid_until: float
-    routers: tuple[IPv4Address, ...] = ()
-    routes: tuple[Route, ...] = ()
-    dns_servers: tuple[IPv4Address, ...] = ()
-    search_domains: tuple[str, ...] = ()
-    ntp_servers: tuple[IPv4Address, ...] = ()
-    mtu: int | None = None
-
-
-@frozen(repr=False)
-class AllLeases(Value):
-    """All current leases that one origin knows: those it told before and does not list are gone.
-
-    Attributes:
-        source: the origin's name, as in `trimif.Origin`.
-    """
-
-    source: str
-    leases: tuple[Lease, ...]
-
-
-def _addresses(values: Iterable[IPAddress | str]) -> tuple[IPAddress, ...]:
-    if isinstance(values, str):
-        raise TypeError(f"{values!r} is one string; give a sequence of addresses")
-    return tuple(map(to_address, values))
-
-
-def _names(values: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(values, str):
-        raise TypeError(f"{values!r} is one string; give a sequence of domain names")
-    return tuple(name.removesuffix(".") for name in values)
-
-
-@frozen(repr=False)
-class StaticConfiguration(Value):
-    """What a person knows about an interface that nobody on the network says: a VPN's name servers, mostly.
-
-    It belongs to the STATIC element of the interface's domains, each server to the domain of its family.
-
-    Attributes:
-        interface: the interface's name.
-        dns_servers: in the order in which they are to be asked; text is converted.
-        search_domains: a trailing dot is dropped.
-    """
-
-    interface: str = field(validator=instance_of(str))
-    dns_servers: tuple[IPAddress, ...] = field(default=(), converter=_addresses)
-    search_domains: tuple[str, ...] = field(default=(), converter=_names)
-
-
 @frozen(repr=False)
 class Limitation(Value):
     """Something that a source cannot see on this host, said once.
@@ -343,6 +220,9 @@ Fact: TypeAlias = (
     | AllRoutes
     | RouterAdvertisement
     | AllLeases
+    | AllLinkConfigurations
+    | AdditionalInformation
+    | PortalStatus
     | StaticConfiguration
     | Limitation
 )

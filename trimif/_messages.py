@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from attrs import field, frozen
 from attrs.validators import instance_of
 
+from trimif._information import Datum, Information
 from trimif._model import (
     DomainId,
     ElementType,
     Family,
-    Information,
     InterfaceDetails,
     InterfaceId,
     IPAddress,
@@ -264,12 +264,18 @@ class NoAddressAnnouncement(Value):
 
 @frozen(repr=False)
 class ConfigurationData(Value, Generic[T]):
-    """Answers `GetConfigurationData` (draft 3.5.15)."""
+    """Answers `GetConfigurationData` (draft 3.5.15).
+
+    Attributes:
+        provenance: where each item came from, when, and until when it is valid: for data that is a tuple one for each
+            item, in its order (several, if several said it: the one that is valid longest), else one.
+    """
 
     domain: DomainId
     element: ElementType
     information: Information[T]
     data: T
+    provenance: tuple[Datum[Any], ...] = ()
 
 
 @frozen(repr=False)

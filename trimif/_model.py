@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, cast
 
 from attrs import field, fields, frozen
 from attrs.validators import instance_of
@@ -19,7 +19,6 @@ __all__ = [
     "DomainView",
     "ElementType",
     "Family",
-    "Information",
     "InterfaceDetails",
     "InterfaceId",
     "InterfaceKind",
@@ -34,8 +33,6 @@ __all__ = [
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 IPNetwork: TypeAlias = IPv4Network | IPv6Network
-
-T = TypeVar("T")
 
 
 class Value:
@@ -89,6 +86,10 @@ class ElementType(enum.Enum):
     """A DHCPv4 lease (RFC 2131)."""
     STATIC = "static"
     """What no other element claims, such as addresses set by hand, tunnels, the loopback interface."""
+    PVD = "pvd"
+    """The additional information of an explicit provisioning domain, fetched inside it (RFC 8801, 4)."""
+    PORTAL = "portal"
+    """What a captive portal's API says, asked inside the domain (RFC 8908)."""
 
     def __repr__(self) -> str:
         return f"ElementType.{self.name}"
@@ -182,7 +183,9 @@ class Origin(Value):
     """Where configuration came from.
 
     Attributes:
-        source: who told trimif: ``"kernel"``, ``"router advertisement"``, ``"dhclient"``, ``"pyroute2"``, ``"static"``.
+        source: who told trimif: ``"kernel"``, ``"router advertisement"``, ``"dhclient"``, ``"dhcpcd"``, ``"networkd"``,
+            ``"NetworkManager"``, ``"udhcpc"``, ``"pyroute2"``, ``"resolved"``, ``"resolvconf"``, ``"dhcp"`` (trimif
+            asked the network itself), ``"pvd"``, ``"portal"``, ``"static"``.
         server: the DHCP server or router that said it, None where there is none or it is not known.
     """
 
@@ -246,52 +249,3 @@ class DomainView(Value):
     dns_servers: tuple[IPAddress, ...] = ()
     search_domains: tuple[str, ...] = ()
     routers: frozenset[IPAddress] = frozenset()
-
-
-@frozen(repr=False, cache_hash=True)
-class Information(Generic[T]):
-    """A configuration information identifier (draft 3.5.15), typed by the data that it asks for.
-
-    The constants of this class are all there are; ``T`` is the type of ``ConfigurationData.data``.
-    """
-
-    name: str
-
-    DNS_SERVERS: ClassVar[Information[tuple[IPAddress, ...]]]
-    """The name servers, in the order in which they are to be asked."""
-    SEARCH_DOMAINS: ClassVar[Information[tuple[str, ...]]]
-    """Domains to try names in, without a trailing dot."""
-    ROUTERS: ClassVar[Information[tuple[IPAddress, ...]]]
-    """The default routers, best first."""
-    ROUTES: ClassVar[Information[tuple[Route, ...]]]
-    """All routes, the default routes included."""
-    PREFIXES: ClassVar[Information[tuple[IPNetwork, ...]]]
-    """The prefixes of the link."""
-    MTU: ClassVar[Information[int]]
-    """The largest packet on the link, in octets."""
-    NTP_SERVERS: ClassVar[Information[tuple[IPAddress, ...]]]
-    """Time servers."""
-    VALID_UNTIL: ClassVar[Information[float]]
-    """The deadline of the element itself, such as a lease's end or a router's last lifetime."""
-
-    def __repr__(self) -> str:
-        return f"Information.{self.name}"
-
-    @classmethod
-    def all(cls) -> tuple[Information[Any], ...]:
-        """Every identifier, in a fixed order."""
-        return tuple(value for value in vars(cls).values() if isinstance(value, Information))
-
-    @classmethod
-    def named(cls, name: str) -> Information[Any]:
-        """The identifier of that name, for example ``"DNS_SERVERS"``."""
-        value = vars(cls).get(name)
-        if not isinstance(value, Information):
-            known = ", ".join(each.name for each in cls.all())
-            raise ValueError(f"no configuration information is named {name!r}; there are {known}")
-        return value
-
-
-for _name in tuple(Information.__annotations__):
-    if _name.isupper():
-        setattr(Information, _name, Information(_name))

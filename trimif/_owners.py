@@ -18,6 +18,7 @@ import trio
 from trimif._errors import ConnectFailed, DomainGone, InterfaceGone
 from trimif._guests import Guests
 from trimif._handlers import serve
+from trimif._information import Information
 from trimif._interrupts import protected, protected_async
 from trimif._messages import (
     AddressAnnouncement,
@@ -41,7 +42,6 @@ from trimif._model import (
     DomainId,
     ElementType,
     Family,
-    Information,
     InterfaceDetails,
     InterfaceId,
     InterfaceKind,

@@ -15,6 +15,7 @@ import trio
 
 from trimif._core import Core, configuration_data
 from trimif._guests import Guests
+from trimif._information import Information
 from trimif._messages import (
     Announcement,
     InterfaceAnnouncement,
@@ -23,7 +24,7 @@ from trimif._messages import (
     ProvisioningDomainAnnouncement,
 )
 from trimif._mif import MifElement
-from trimif._model import DomainId, DomainView, ElementType, Information, InterfaceId
+from trimif._model import DomainId, DomainView, ElementType, InterfaceId
 from trimif._owners import Interface, ProvisioningDomain
 from trimif._scopes import Scope
 from trimif._subscriber import Subscriber

@@ -39,11 +39,11 @@ from trimif._facts import (
     RouterHeader,
     StaticConfiguration,
 )
+from trimif._information import Information
 from trimif._messages import News, Withdrawal
 from trimif._model import (
     DomainId,
     ElementType,
-    Information,
     InterfaceId,
     InterfaceKind,
     NotConnectedReason,

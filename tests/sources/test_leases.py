@@ -52,7 +52,7 @@ class Running:
             fact = await self.facts.receive()
         assert isinstance(fact, AllLeases)
         assert fact.source == self.source.name
-        return {lease.interface: lease for lease in fact.leases}
+        return {lease.interface: lease for lease in fact.leases if isinstance(lease, Lease)}
 
     async def addresses(self) -> dict[str, str]:
         return {interface: str(lease.address) for interface, lease in (await self.leases()).items()}

@@ -7,7 +7,7 @@ import json
 import math
 import types
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
 import pytest
@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from trimif import _facts, _messages
 from trimif._errors import MalformedInput
 from trimif._facts import Fact, LinkGone
+from trimif._information import Data, Information
 from trimif._messages import Announcement, Connected, NoInterfaceAnnouncement, Request, TranslateName
-from trimif._model import Information, InterfaceId
-from trimif.testing._lines import FactsLine, MessageLine, dump_line, load_line
+from trimif._model import InterfaceId
+from trimif.testing._lines import DATA_TYPES, FactsLine, MessageLine, dump_line, load_line
 
 plain_ids = st.none() | st.booleans() | st.integers() | st.text() | st.binary() | st.floats(allow_nan=False)
 ids = st.recursive(plain_ids, lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3), max_leaves=6)
@@ -53,15 +54,26 @@ def build(kind: type[Any]) -> st.SearchStrategy[Any]:
         return st.builds(Connected, ids, st.none())
     if kind is Information:
         return st.sampled_from(Information.all())
-    hints = get_type_hints(kind)
-    fields = {name: SPECIAL[name] if name in SPECIAL else of_type(hint) for name, hint in hints.items()}
+    special = SPECIAL if kind.__module__ == _messages.__name__ else {}
+    fields = {name: special[name] if name in special else of_type(hint) for name, hint in get_type_hints(kind).items()}
     if kind is TranslateName:
         fields["name"] = names
     return st.builds(kind, **fields)
 
 
+def data_of_facts() -> st.SearchStrategy[Any]:
+    """An identifier, with a datum of its type."""
+    return st.sampled_from(Information.all()).flatmap(
+        lambda information: st.tuples(st.just(information), of_type(DATA_TYPES[information]))
+    )
+
+
 def of_type(hint: Any) -> st.SearchStrategy[Any]:
     kind, inner = get_origin(hint) or hint, get_args(hint)
+    if hint == Data:
+        return st.lists(data_of_facts(), max_size=2).map(tuple)
+    if hint is Any or isinstance(hint, TypeVar):
+        return data
     if kind in (Union, types.UnionType):
         return st.one_of(*map(of_type, inner))
     if kind is tuple and inner[-1] is not Ellipsis:

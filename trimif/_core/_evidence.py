@@ -17,7 +17,8 @@ from attrs import evolve, frozen
 
 from trimif._core._host import HeldAddress, HeldRouter, Host
 from trimif._facts import AddressFact, AddressProtocol, Lease, RouteFact, RouteProtocol
-from trimif._model import ElementType, Family, Information, IPAddress, IPNetwork, Origin, Route
+from trimif._information import Information
+from trimif._model import ElementType, Family, IPAddress, IPNetwork, Origin, Route
 
 CARRIER_SECONDS = 5.0
 """How long domains outlive the loss of carrier: a cable that is plugged in again at once ends nothing."""
@@ -216,7 +217,10 @@ def _leases(host: Host, index: int, usable: list[AddressFact], clock: _Clock) ->
         lease
         for each in host.leases.values()
         for lease in each
-        if lease.address in present and _is_leased_here(host, index, lease) and clock.running(lease.valid_until)
+        if isinstance(lease, Lease)
+        and lease.address in present
+        and _is_leased_here(host, index, lease)
+        and clock.running(lease.valid_until)
     ]
     if not leases:
         return

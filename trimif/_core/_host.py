@@ -23,6 +23,7 @@ from trimif._facts import (
     AllLeases,
     AllLinks,
     AllRoutes,
+    DHCPv6Lease,
     Fact,
     Lease,
     Limitation,
@@ -101,7 +102,7 @@ class Host:
         self.addresses: dict[int, dict[AddressKey, HeldAddress]] = {}
         self.routes: dict[int, dict[RouteFact, RouteFact]] = {}
         self.routers: dict[int, dict[IPv6Address, HeldRouter]] = {}
-        self.leases: dict[str, tuple[Lease, ...]] = {}
+        self.leases: dict[str, tuple[Lease | DHCPv6Lease, ...]] = {}
         self.static: dict[str, StaticConfiguration] = {}
         self.limitations: dict[Limitation, None] = {}
         self.touched: dict[int, None] = {}
@@ -229,16 +230,18 @@ class Host:
             if not _identical(before.get(index, {}), self.routes.get(index, {})):
                 self.touched[index] = None
 
-    def _set_leases(self, source: str, leases: tuple[Lease, ...]) -> None:
+    def _set_leases(self, source: str, leases: tuple[Lease | DHCPv6Lease, ...]) -> None:
         leases = self._with_steady_deadlines(source, leases)
         if self.leases.get(source, ()) != leases:
             self.touched.update(dict.fromkeys(self.links))
         self.leases[source] = leases
 
-    def _with_steady_deadlines(self, source: str, leases: tuple[Lease, ...]) -> tuple[Lease, ...]:
-        before = {(lease.interface, lease.address): lease.valid_until for lease in self.leases.get(source, ())}
+    def _with_steady_deadlines(
+        self, source: str, leases: tuple[Lease | DHCPv6Lease, ...]
+    ) -> tuple[Lease | DHCPv6Lease, ...]:
+        before = {_key_of(lease): lease.valid_until for lease in self.leases.get(source, ())}
         return tuple(
-            evolve(lease, valid_until=_moved(before.get((lease.interface, lease.address), math.nan), lease.valid_until))
+            evolve(lease, valid_until=_moved(before.get(_key_of(lease), math.nan), lease.valid_until))
             for lease in leases
         )
 
@@ -250,6 +253,10 @@ class Host:
             return  # a flood of made-up routers must not push out the real ones (RFC 6104 has the story)
         routers.setdefault(advertisement.router, HeldRouter()).hear(advertisement, now)
         self.touched[advertisement.index] = None
+
+
+def _key_of(lease: Lease | DHCPv6Lease) -> tuple[str, object]:
+    return lease.interface, lease.address if isinstance(lease, Lease) else None
 
 
 def _with_steady_deadline(before: AddressFact, after: AddressFact) -> AddressFact:

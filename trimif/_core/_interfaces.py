@@ -12,6 +12,7 @@ from trimif._core._difference import Change, difference, is_refresh, withdrawal_
 from trimif._core._evidence import Element
 from trimif._core._grouping import Group
 from trimif._facts import AddressFact, LinkFact
+from trimif._information import Information
 from trimif._messages import (
     AddressAnnouncement,
     ConfigurationElementAnnouncement,
@@ -26,7 +27,6 @@ from trimif._model import (
     DomainId,
     DomainView,
     ElementType,
-    Information,
     InterfaceDetails,
     InterfaceId,
     InterfaceKind,

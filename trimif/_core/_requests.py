@@ -6,6 +6,7 @@ from typing import Any, TypeVar, assert_never
 
 from trimif._core._core import Core, Effect
 from trimif._core._mailbox import Mailbox, Pending
+from trimif._information import Information
 from trimif._messages import (
     AddressAnnouncement,
     AnnounceAddress,
@@ -34,7 +35,7 @@ from trimif._messages import (
     StopTranslatingName,
     TranslateName,
 )
-from trimif._model import DomainId, ElementType, Information, InterfaceId
+from trimif._model import DomainId, ElementType, InterfaceId
 
 T = TypeVar("T")
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from attrs import frozen
 
+from trimif._information import Information
 from trimif._messages import (
     AddressAnnouncement,
     ConfigurationElementAnnouncement,
     InterfaceAnnouncement,
     ProvisioningDomainAnnouncement,
 )
-from trimif._model import Information
 
 __all__ = ["DomainSnapshot", "ElementSnapshot", "InterfaceSnapshot", "Snapshot"]
 

@@ -12,14 +12,19 @@ from trimif.testing._namespaces import Namespace, become_root_in_user_namespace
 
 # Program, and the Debian package that has it.
 PROGRAMS: Mapping[str, str] = {
+    "NetworkManager": "network-manager",
+    "dbus-daemon": "dbus-daemon",
     "dhclient": "isc-dhcp-client",
+    "dhcpcd": "dhcpcd-base",
     "dhcpd": "isc-dhcp-server",
     "dnsmasq": "dnsmasq-base",
     "ip": "iproute2",
+    "kea-dhcp6": "kea-dhcp6-server",
     "mount": "mount",
     "nft": "nftables",
     "radvd": "radvd",
     "setpriv": "util-linux",
+    "udhcpc": "udhcpc",
     "unshare": "util-linux",
 }
 PRIVILEGE_REMEDY = (

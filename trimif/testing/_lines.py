@@ -24,11 +24,11 @@ from typing import Any, TypeAlias, TypeVar, Union, cast, get_args, get_origin, g
 import attrs
 from attrs import frozen
 
-from trimif import _facts, _messages, _model
+from trimif import _facts, _information, _messages, _model
 from trimif._errors import MalformedInput
 from trimif._facts import Fact
+from trimif._information import Data, Information
 from trimif._messages import Announcement, Connected, Request
-from trimif._model import Information
 
 __all__ = ["FactsLine", "Line", "MessageLine", "dump_line", "load_line"]
 
@@ -75,7 +75,7 @@ def _is_enumeration(value: type[Any]) -> bool:
     return issubclass(value, enum.Enum) and len(value) > 0
 
 
-_VOCABULARY = _classes(_model, _messages, _facts)
+_VOCABULARY = _classes(_model, _information, _messages, _facts)
 _FACTS = frozenset(Fact.__args__)
 _TEXTUAL: dict[str, type[Any]] = {each.__name__: each for each in (IPv4Address, IPv6Address, IPv4Network, IPv6Network)}
 _CONTAINERS: dict[str, type[Any]] = {each.__name__: each for each in (tuple, frozenset)}
@@ -211,6 +211,11 @@ def _load_vocabulary(kind: type[Any], inner: Any) -> Any:
     return kind(**values)
 
 
+def _is_data(pair: tuple[Information[Any], Any]) -> bool:
+    information, value = pair
+    return _fits(value, DATA_TYPES[information])
+
+
 def _load_plain(name: str, inner: Any) -> Any:
     if name in _CONTAINERS and isinstance(inner, list):
         return _CONTAINERS[name](_load(item) for item in inner)
@@ -229,12 +234,21 @@ def _load_plain(name: str, inner: Any) -> Any:
 
 
 _TRIO = types.SimpleNamespace(SocketStream=None)  # known to type checkers only; a stream is never written down
+_PAIRS = tuple[tuple[Information[Any], object], ...]
+DATA_TYPES: dict[Information[Any], Any] = {
+    Information.named(name): get_args(get_args(hint)[0])[0]
+    for name, hint in get_type_hints(Information, vars(_information)).items()
+    if name.isupper()
+}
+"""What the datum of each identifier is."""
 _HINTS = {name: get_type_hints(kind, localns={"trio": _TRIO}) for name, kind in _VOCABULARY.items() if attrs.has(kind)}
 
 
 def _fits(value: Any, hint: Any) -> bool:
     """Whether a value is what a field's type hint says; the core relies on it, as on a type checker's word."""
     kind, inner = get_origin(hint) or hint, get_args(hint)
+    if hint == Data:
+        return _fits(value, _PAIRS) and all(map(_is_data, value))
     if kind is Any or kind is Hashable or isinstance(kind, TypeVar):
         return True
     if kind in (Union, types.UnionType):

@@ -82,7 +82,7 @@ class Tables:
 
     def leases_of(self, source: str) -> tuple[Lease, ...]:
         """The leases that one client holds."""
-        return self._host.leases.get(source, ())
+        return tuple(each for each in self._host.leases.get(source, ()) if isinstance(each, Lease))
 
 
 def _advertisement(index: int, router: IPv6Address, held: HeldRouter) -> RouterAdvertisement:

@@ -50,6 +50,8 @@ ELEMENT_NAMES = {
     ElementType.DHCPV6: "DHCPv6",
     ElementType.DHCPV4: "DHCPv4",
     ElementType.STATIC: "static",
+    ElementType.PVD: "PvD information",
+    ElementType.PORTAL: "captive portal",
 }
 
 

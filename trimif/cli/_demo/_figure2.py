@@ -13,6 +13,7 @@ import trio
 from attrs import define, field, frozen
 
 from trimif import Subscriber
+from trimif._information import Information
 from trimif._messages import (
     AddressAnnouncement,
     AnnounceAddress,
@@ -34,7 +35,7 @@ from trimif._messages import (
     StopConnecting,
     TranslateName,
 )
-from trimif._model import DomainId, Information, InterfaceId, InterfaceKind, IPAddress
+from trimif._model import DomainId, InterfaceId, InterfaceKind, IPAddress
 from trimif.cli._demo._chart import Direction, Passed
 from trimif.cli._demo._race import Attempt
 
