@@ -12,7 +12,7 @@ import re
 
 from trimif._errors import MalformedInput
 
-__all__ = ["check_domain_name", "decode_compressed_names", "decode_names", "encode_name"]
+__all__ = ["check_domain_name", "decode_compressed_names", "decode_name", "decode_names", "encode_name"]
 
 LABEL_OCTETS = 63
 NAME_OCTETS = 255  # RFC 1035, 2.3.4: with every length octet and the root label
@@ -20,6 +20,18 @@ COMPRESSED_OCTETS = 4096  # each name may visit every octet before it, so their 
 POINTER = 0xC0  # RFC 1035, 4.1.4
 
 _LABEL = re.compile(rb"[A-Za-z0-9_-]{1,63}")
+
+
+def decode_name(octets: bytes, offset: int = 0) -> tuple[str, int]:
+    """Decode the one uncompressed name at `offset`.
+
+    Returns:
+        The name, without a trailing dot, and the offset of what follows it.
+
+    Raises:
+        MalformedInput: a label overruns or is not plain text, or the name is too long, or the root.
+    """
+    return _decode_name(octets, offset, compressed=False)
 
 
 def decode_names(octets: bytes) -> tuple[str, ...]:
