@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+from typing import NamedTuple
 
 from trimif._errors import MalformedInput
 
@@ -32,8 +32,14 @@ _NUMBER = struct.Struct("!H")
 _PATH = re.compile(rb"/[!-~]*")
 _PROTOCOL = re.compile(rb"[!-~]{1,255}")
 
-ServiceParameters: TypeAlias = tuple[tuple[str, ...], int | None, str | None, tuple[tuple[int, bytes], ...]]
-"""The fields ``alpn``, ``port``, ``doh_path`` and ``parameters`` of an `EncryptedDnsServer`, in this order."""
+
+class ServiceParameters(NamedTuple):
+    """The fields of an `EncryptedDnsServer` that have these names."""
+
+    alpn: tuple[str, ...] = ()
+    port: int | None = None
+    doh_path: str | None = None
+    parameters: tuple[tuple[int, bytes], ...] = ()
 
 
 def parse_service_parameters(octets: bytes) -> ServiceParameters:
@@ -53,7 +59,9 @@ def parse_service_parameters(octets: bytes) -> ServiceParameters:
     _check_mandatory(values)
     if NO_DEFAULT_ALPN in values and (ALPN not in values or values[NO_DEFAULT_ALPN]):
         raise MalformedInput("there is no default protocol, and no other one")
-    return _protocols(values.get(ALPN)), _port(values.get(PORT)), _doh_path(values.get(DOH_PATH)), parameters
+    return ServiceParameters(
+        _protocols(values.get(ALPN)), _port(values.get(PORT)), _doh_path(values.get(DOH_PATH)), parameters
+    )
 
 
 def encode_service_parameters(
