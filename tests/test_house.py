@@ -30,14 +30,14 @@ LAYERS = """
     _sources | _connect
     _names
     _check _guests _interrupts _mif _scopes _subscriber _subscriptions
-    _handlers _happy_eyeballs _owners _policy _registry _views
+    _additional _handlers _happy_eyeballs _owners _policy _registry _views
     __init__
     integrations
     testing
     cli
 """
 FORBIDDEN_IN_PURE_CODE = {"asyncio", "pyroute2", "select", "selectors", "socket", "threading", "time", "trio"}
-IMPORTED_WHEN_USED = ["cyclopts", "dns", "jeepney", "pyroute2", "rich", "trio_asyncio"]
+IMPORTED_WHEN_USED = ["cyclopts", "dns", "httpcore2", "jeepney", "pyroute2", "rich", "trio_asyncio"]
 IMPORT_COST = 1.5  # times `import trio`
 
 

@@ -97,7 +97,7 @@ def test_a_session_that_can_perhaps_be_extended(value: Any) -> None:
 
 
 KEYS = ["captive", "user-portal-url", "venue-info-url", "can-extend-session", "seconds-remaining", "bytes-remaining"]
-VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just([{}])
+VALUES: st.SearchStrategy[object] = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just([{}])
 
 
 def parse_anything(octets: bytes) -> None:
