@@ -16,11 +16,11 @@ from .commands import finish, run
 def test_help_lists_every_command_with_what_it_is_for() -> None:
     process = run("--help")
     assert (process.returncode, process.stderr) == (0, "")
-    for command in ("demo", "show", "watch", "resolve", "connect"):
+    for command in ("demo", "show", "watch", "resolve", "connect", "doctor"):
         assert any(line.split()[1:2] == [command] and len(line.split()) > 5 for line in process.stdout.splitlines())
 
 
-@pytest.mark.parametrize("command", ["demo", "show", "watch", "resolve", "connect"])
+@pytest.mark.parametrize("command", ["demo", "show", "watch", "resolve", "connect", "doctor"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     process = run(command, "--help")
     assert (process.returncode, process.stderr) == (0, "")

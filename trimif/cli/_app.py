@@ -9,6 +9,7 @@ from cyclopts import App
 
 from trimif.cli._connect import connect
 from trimif.cli._demo._command import demo
+from trimif.cli._doctor._command import doctor
 from trimif.cli._resolve import resolve
 from trimif.cli._show import show
 from trimif.cli._watch import watch
@@ -27,7 +28,7 @@ def run_command_line(arguments: Sequence[str] | None) -> int:
         if hasattr(stream, "reconfigure"):  # what the terminal can't show is shown as an escape, and is no error
             stream.reconfigure(errors="backslashreplace")
     app = App(name="trimif", help=HELP, version=_version, result_action="return_value", help_format="markdown")
-    for command in (demo, show, watch, resolve, connect):
+    for command in (demo, show, watch, resolve, connect, doctor):
         app.command(command)
     result = app(None if arguments is None else list(arguments))
     return result if isinstance(result, int) else 0
