@@ -1,11 +1,11 @@
-"""Router advertisements and solicitations: the octets of RFC 4861, with the options of RFC 4191 and RFC 8106.
+"""Router advertisements and solicitations: the octets of RFC 4861, with all options that configure a host.
 
 Two things can be wrong with an advertisement. When its *frame* is (too short, an option of length zero, an option
 that overruns the message), the whole message is dropped: "all included options have a length that is greater than
 zero" is a condition of validity in RFC 4861, 6.1.2. When the *content* of an option is, that option alone is
 discarded, whole, as RFC 4862 5.5.3, RFC 4191 2.3 and RFC 8106 5.3.1 ("the host MUST discard the options") say;
 who wants to count those passes `discarded`. So nothing is ever half applied, and a router that gets a novel option
-wrong does not lose its host the rest.
+wrong does not lose its host the rest. What was discarded, and what is not known, is kept as it came.
 
 Lifetimes on the wire are seconds from now; in facts they are deadlines: 0 becomes `now` itself, which withdraws,
 and ffffffff becomes ``math.inf``. :func:`encode_router_advertisement` is the way back, exactly.
@@ -17,18 +17,10 @@ import struct
 from ipaddress import IPv6Address
 
 from trimif._errors import MalformedInput
-from trimif._facts import RouterAdvertisement, RouterHeader
-from trimif._wire.neighbour_discovery_options import (
-    PREFERENCE_BITS,
-    PREFERENCE_MASK,
-    PREFERENCES,
-    Discarded,
-    collect_options,
-    encode_options,
-    ignore,
-    lifetime,
-    pack,
-)
+from trimif._facts import RouterAdvertisement
+from trimif._wire.neighbour_discovery_encoder import encode_options
+from trimif._wire.neighbour_discovery_header import HEADER_OCTETS, ROUTER_ADVERTISEMENT, encode_header, parse_header
+from trimif._wire.neighbour_discovery_options import Discarded, collect_options, ignore
 
 __all__ = [
     "ROUTER_ADVERTISEMENT",
@@ -41,9 +33,6 @@ __all__ = [
 ]
 
 ROUTER_SOLICITATION = 133
-ROUTER_ADVERTISEMENT = 134
-
-_HEADER = struct.Struct("!BBHBBHII")
 
 
 def parse_router_advertisement(
@@ -63,20 +52,9 @@ def parse_router_advertisement(
     Raises:
         MalformedInput: the message is to be dropped.
     """
-    if len(octets) < _HEADER.size:
-        raise MalformedInput(f"a router advertisement of {len(octets)} octets is too short")
-    kind, code, _checksum, hop_limit, flags, seconds, _reachable, _retransmit = _HEADER.unpack_from(octets)
-    if kind != ROUTER_ADVERTISEMENT or code != 0:
-        raise MalformedInput(f"ICMPv6 type {kind} code {code} is not a router advertisement")
-    header = RouterHeader(
-        until=now + seconds,
-        managed=bool(flags & 0x80),
-        other_configuration=bool(flags & 0x40),
-        # RFC 4191, 2.2: the reserved value is medium; with a lifetime of zero the receiver ignores it.
-        preference=PREFERENCES.get(flags & PREFERENCE_MASK, 0) if seconds else 0,
-        hop_limit=hop_limit,
-    )
-    return collect_options(octets[_HEADER.size :], now, discarded).advertisement(index, router, header)
+    if octets[:2] != bytes([ROUTER_ADVERTISEMENT, 0]):
+        raise MalformedInput(f"ICMPv6 type and code {octets[:2].hex()} are not those of a router advertisement")
+    return collect_options(index, router, parse_header(octets, now), octets[HEADER_OCTETS:], now, discarded)
 
 
 def parse_kernel_options(
@@ -86,7 +64,7 @@ def parse_kernel_options(
 
     Arguments and errors are those of :func:`parse_router_advertisement`.
     """
-    return collect_options(octets, now, discarded).advertisement(index, router, None)
+    return collect_options(index, router, None, octets, now, discarded)
 
 
 def router_solicitation() -> bytes:
@@ -102,13 +80,8 @@ def encode_router_advertisement(advertisement: RouterAdvertisement, now: float =
     ``RouterHeader(until=1800)``. `index` and `router` are not on the wire. The kernel fills in the checksum.
 
     Raises:
-        ValueError: the header is missing, a domain name is none, or a number does not fit its field.
+        ValueError: the header is missing, a domain name is none, or something does not fit its field or option.
     """
-    header = advertisement.header
-    if header is None:
+    if advertisement.header is None:
         raise ValueError("a router advertisement has a header")
-    seconds = lifetime(header.until, now)
-    flags = header.managed << 7 | header.other_configuration << 6 | PREFERENCE_BITS[header.preference]
-    return pack(_HEADER, ROUTER_ADVERTISEMENT, 0, 0, header.hop_limit, flags, seconds, 0, 0) + encode_options(
-        advertisement, now
-    )
+    return encode_header(advertisement.header, now) + encode_options(advertisement, now)
