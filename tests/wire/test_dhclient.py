@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trimif._errors import MalformedInput
 from trimif._facts import Lease
+from trimif._information import DnsServerSelection, EncryptedDnsServer, Information, LeaseTimes, RawOption
 from trimif._model import Origin, Route
 from trimif._wire.dhclient import parse_leases
 
@@ -43,18 +45,6 @@ lease {
 """
 RENEWED = "lease {" + BOUND.partition("lease {")[2].replace("13:17:29", "13:17:47")
 RELEASED = "lease {" + BOUND.partition("lease {")[2].replace("13:17:29", "13:16:30")
-LEASE6 = """lease6 {
-  interface "up-a";
-  ia-na 00:00:0a:02 {
-    starts 1795353349;
-    iaaddr 2001:db8:a::1000 {
-      preferred-life 60;
-    }
-  }
-  released;
-  option dhcp6.client-id 0:1:0:1:32:95:a7:83:2:0:0:0:a:2;
-}
-"""
 
 EXPIRY = datetime(2026, 11, 22, 13, 17, 29, tzinfo=UTC).timestamp()
 LEASE = Lease(
@@ -72,11 +62,18 @@ LEASE = Lease(
     search_domains=("isp-a.example", "example.com"),
     ntp_servers=(IPv4Address("198.51.100.1"),),
     mtu=1460,
+    data=(
+        (Information.LEASE, LeaseTimes(EXPIRY - 61, EXPIRY - 15, EXPIRY)),
+        (Information.CAPTIVE_PORTAL, "https://portal.isp-a.example/api"),
+        (Information.RAW_OPTIONS, (RawOption(12, b"vm"), RawOption(28, bytes([198, 51, 100, 63])))),
+    ),
 )
 
 
 def parse(text: str) -> tuple[Lease, ...]:
-    return parse_leases(text, datetime.timestamp)
+    leases = parse_leases(text, datetime.timestamp)
+    assert all(isinstance(each, Lease) for each in leases)
+    return tuple(each for each in leases if isinstance(each, Lease))
 
 
 def lease(*statements: str, expire: str = "never") -> Lease:
@@ -103,11 +100,6 @@ def test_the_last_lease_of_an_interface_counts() -> None:
 def test_each_interface_has_its_own_lease() -> None:
     other = RENEWED.replace("up-a", "up-b")
     assert [each.interface for each in parse(BOUND + other + RELEASED)] == ["up-a", "up-b"]
-
-
-def test_leases_of_dhcpv6_are_none_of_ours() -> None:
-    assert parse(LEASE6) == ()
-    assert parse(LEASE6 + BOUND + LEASE6) == (LEASE,)
 
 
 def test_an_empty_file_has_no_lease() -> None:
@@ -168,6 +160,38 @@ def test_escapes_and_braces_in_strings_are_text() -> None:
     assert found.search_domains == ("example.org",)
 
 
+SELECTION = DnsServerSelection(IPv4Address("198.51.100.53"), 1, ("corp.example", "."))
+
+
+@pytest.mark.parametrize(
+    ("written", "information", "datum"),
+    [
+        ("v6-only-preferred 1800", "IPV6_ONLY_WAIT", 1800.0),
+        ("unknown-108 0:0:7:8", "IPV6_ONLY_WAIT", 1800.0),
+        ('unknown-114 "https://portal.example/"', "CAPTIVE_PORTAL", "https://portal.example/"),
+        ('rdnss-selection 1 198.51.100.53 0.0.0.0 "corp.example.", "."', "DNS_SELECTION", (SELECTION,)),
+        ('wpad "http://wpad.example/proxy.pac\\000"', "WEB_PROXY", "http://wpad.example/proxy.pac"),
+        ('vendor-encapsulated-options "ANDROID_METERED"', "METERED", True),
+        (
+            "unknown-162 0:10:0:1:d:3:64:6e:73:7:65:78:61:6d:70:6c:65:0",
+            "ENCRYPTED_DNS",
+            (EncryptedDnsServer(1, "dns.example"),),
+        ),
+        ("unknown-224 a:b:c", "RAW_OPTIONS", (RawOption(224, b"\x0a\x0b\x0c"),)),
+        ("unknown-224 a", "RAW_OPTIONS", (RawOption(224, b"\x0a"),)),
+        ("time-offset -3600", "RAW_OPTIONS", (RawOption(2, b"\xff\xff\xf1\xf0"),)),
+        ("policy-filter 192.0.2.1 192.0.2.2", "RAW_OPTIONS", (RawOption(21, b"\xc0\0\2\1\xc0\0\2\2"),)),
+        ("slp-directory-agent true 192.0.2.1", "RAW_OPTIONS", (RawOption(78, b"\1\xc0\0\2\1"),)),
+    ],
+)
+def test_options_that_have_a_type_and_that_have_none(written: str, information: str, datum: object) -> None:
+    assert dict(lease(f"option {written};").data)[Information.named(information)] == datum
+
+
+def test_the_times_of_a_lease_that_was_written_without_them() -> None:
+    assert dict(lease().data)[Information.LEASE] == LeaseTimes(None, None, math.inf)
+
+
 def test_without_a_mask_the_address_is_alone() -> None:
     assert lease().prefix_length == 32
 
@@ -189,12 +213,21 @@ def test_without_a_mask_the_address_is_alone() -> None:
         "option rfc3442-classless-static-routes 24,203,0,113,198,51,100;",
         "option rfc3442-classless-static-routes 24,203,0,256,198,51,100,1;",
         "option unknown-121 18:cb:zz;",
+        "option unknown-70000000 1;",
+        "option dhcp-renewal-time 4294967296;",
+        "option static-routes 198.51.100.1;",
+        "option broadcast-address 198.51.100.255 198.51.100.255;",
+        "option ip-forwarding maybe;",
+        "option my-own 12;",
+        "option host-name;",
+        "renew soon;",
         "option ;",
         ";",
     ],
 )
 def test_an_option_with_wrong_content_is_left_out(statement: str) -> None:
-    assert lease(statement) == lease()
+    without_raw = tuple(each for each in lease(statement).data if each[0] != Information.RAW_OPTIONS)
+    assert evolve(lease(statement), data=without_raw) == lease()
 
 
 # ---------------------------------------------------------------- what is no lease file

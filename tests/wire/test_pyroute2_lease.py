@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from trimif._errors import MalformedInput
 from trimif._facts import Lease
+from trimif._information import Information, LeaseTimes, RawOption
 from trimif._model import Origin, Route
 from trimif._wire.pyroute2_lease import parse_lease
 
@@ -59,19 +60,24 @@ CONTENT: dict[str, Any] = {
 }
 CAPTURED = json.dumps(CONTENT, indent=2)
 
+OBTAINED = datetime.fromtimestamp(CONTENT["obtained"], UTC).timestamp()  # to the microsecond
 ROUTER = IPv4Address("198.51.100.1")
 LEASE = Lease(
     interface="eth0",
     origin=Origin("pyroute2", ROUTER),
     address=IPv4Address("198.51.100.12"),
     prefix_length=24,
-    valid_until=datetime.fromtimestamp(1795417270.3605795, UTC).timestamp(),  # to the microsecond
+    valid_until=OBTAINED + 120,
     routers=(ROUTER,),
     routes=(Route(IPv4Network("0.0.0.0/0"), ROUTER), Route(IPv4Network("203.0.113.0/24"), ROUTER)),
     dns_servers=(ROUTER,),
     search_domains=("example.org", "a.example.com"),
     ntp_servers=(ROUTER,),
     mtu=1460,
+    data=(
+        (Information.LEASE, LeaseTimes(OBTAINED + 60, OBTAINED + 105, OBTAINED + 120)),
+        (Information.RAW_OPTIONS, (RawOption(28, bytes([198, 51, 100, 255])),)),
+    ),
 )
 
 
@@ -98,6 +104,33 @@ def test_a_search_list_that_is_decoded_already() -> None:
 
 def test_an_infinite_lease() -> None:
     assert parse(with_options(lease_time=-1)).valid_until == math.inf
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "information", "datum"),
+    [
+        ("dhcp_captive_portal", list(b"https://portal.example/api"), "CAPTIVE_PORTAL", "https://portal.example/api"),
+        ("ipv6_only_preferred", [0, 0, 7, 8], "IPV6_ONLY_WAIT", 1800.0),
+        ("private_proxy_autodiscovery", list(b"http://wpad.example/"), "WEB_PROXY", "http://wpad.example/"),
+        ("vendor_specific_information", "ANDROID_METERED", "METERED", True),
+    ],
+)
+def test_options_that_have_a_type(name: str, value: object, information: str, datum: object) -> None:
+    assert dict(parse(with_options(**{name: value})).data)[Information.named(information)] == datum
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "raw"),
+    [
+        ("option224", [1, 2, 255], RawOption(224, b"\1\2\xff")),
+        ("host_name", "me", RawOption(12, b"me")),
+        ("time_offset", -3600, RawOption(2, (-3600).to_bytes(4, "big", signed=True))),
+        ("default_ttl", 64, RawOption(23, b"\x40")),
+        ("dhcp_captive_portal", [32], RawOption(114, b" ")),
+    ],
+)
+def test_options_that_have_none(name: str, value: object, raw: RawOption) -> None:
+    assert raw in dict(parse(with_options(**{name: value})).data)[Information.RAW_OPTIONS]
 
 
 @pytest.mark.parametrize(

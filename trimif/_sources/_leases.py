@@ -1,9 +1,9 @@
 """Leases that a DHCP client on this host writes into files: what dhclient's and pyroute2's have in common.
 
-The files are read at the start and after each change. Within an interface the newest file that mentions it counts,
-and a lease whose time has passed is not reported. Clients rewrite their files in place, block by block, so for a
-moment a file may lack everything or its end: it is read only when it has been quiet for some milliseconds. A file
-that can't be parsed counts with its last good content, until it can be again, or is gone.
+The files are read at the start and after each change. Within an interface and family the newest file that mentions
+it counts, and a lease whose time has passed is not reported. Clients rewrite their files in place, block by block, so
+for a moment a file may lack everything or its end: it is read only when it has been quiet for some milliseconds. A
+file that can't be parsed counts with its last good content, until it can be again, or is gone.
 
 Lease files tell wall-clock times. They are kept as such and turned into deadlines in one place, when reported.
 """
@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import trio
 from attrs import evolve, field, frozen
 
 from trimif._errors import MalformedInput
-from trimif._facts import AllLeases, Fact, Lease, Limitation
+from trimif._facts import AllLeases, DHCPv6Lease, Fact, Lease, LeasedAddress, Limitation
+from trimif._information import DelegatedPrefix, LeaseTimes
 from trimif._sources._files import FileContent, FileFollower, Found, read_files
 from trimif._sources._source import Report, SourceStatistics
 
@@ -34,7 +35,10 @@ RESTLESS_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 
-Parse: TypeAlias = Callable[[str, Callable[[datetime], float]], Sequence[Lease]]
+AnyLease: TypeAlias = Lease | DHCPv6Lease
+Parse: TypeAlias = Callable[[str, Callable[[datetime], float]], Sequence[AnyLease]]
+Key: TypeAlias = tuple[str, type[AnyLease]]
+"""A lease of each family for each interface."""
 
 
 @frozen
@@ -42,7 +46,10 @@ class _Known:
     """What was last read from a file (or what was wrong with it), and the leases of its last good content."""
 
     content: bytes | str | None = None
-    leases: Mapping[str, Lease] = field(factory=dict)
+    leases: Mapping[Key, AnyLease] = field(factory=dict)
+
+
+_TIMES = ("renew_at", "rebind_at", "valid_until", "preferred_until")
 
 
 class LeaseFileSource:
@@ -61,7 +68,7 @@ class LeaseFileSource:
         self._patterns = tuple(patterns)
         self._parse = parse
         self._files: dict[Path, _Known] = {}
-        self._told: tuple[Lease, ...] | None = None
+        self._told: tuple[AnyLease, ...] | None = None
         self._refused: set[Path | None] = set()
         self._facts = 0
         self._malformed = 0
@@ -99,12 +106,13 @@ class LeaseFileSource:
     def _look(self, report: Report) -> None:
         """Read all files, and report the leases if they are not those that were told last."""
         self._read(read_files(self._directories, self._patterns), report)
-        leases = {interface: lease for known in self._files.values() for interface, lease in known.leases.items()}
+        leases = {key: lease for known in self._files.values() for key, lease in known.leases.items()}
         now = time.time()
-        valid = tuple(lease for lease in leases.values() if lease.valid_until > now)
+        valid = tuple(_current(lease, now) for lease in leases.values() if lease.valid_until > now)
         if valid != self._told:
             self._told = valid
-            self._report(report, [AllLeases(self._name, tuple(_with_deadline(lease, now) for lease in valid))])
+            ahead = trio.current_time() - now
+            self._report(report, [AllLeases(self._name, tuple(_later(lease, ahead) for lease in valid))])
 
     def _read(self, found: dict[Path, Found], report: Report) -> None:
         before, self._files = self._files, {}
@@ -117,7 +125,7 @@ class LeaseFileSource:
                 known = known if content == known.content else _Known(content, self._parsed(path, content, known))
             self._files[path] = known
 
-    def _parsed(self, path: Path, content: bytes | str, known: _Known) -> Mapping[str, Lease]:
+    def _parsed(self, path: Path, content: bytes | str, known: _Known) -> Mapping[Key, AnyLease]:
         """The leases of a new content, by interface; those known before if it is malformed."""
         try:
             if isinstance(content, str):
@@ -129,7 +137,7 @@ class LeaseFileSource:
             self._malformed += 1
             logger.debug("%s: %s is malformed: %s", self._name, path, fault)
             return known.leases
-        return {lease.interface: lease for lease in leases}
+        return {(lease.interface, type(lease)): lease for lease in leases}
 
     def _limit(self, report: Report, path: Path | None, missing: str, remedy: str) -> None:
         """Say once what can't be seen."""
@@ -151,6 +159,26 @@ async def _wait_quiet(follower: FileFollower) -> None:
             return
 
 
-def _with_deadline(lease: Lease, wall_clock_now: float) -> Lease:
-    """The lease with its end on Trio's clock instead of the wall clock."""
-    return evolve(lease, valid_until=trio.current_time() + (lease.valid_until - wall_clock_now))
+def _current(lease: AnyLease, now: float) -> AnyLease:
+    """The lease without those of its addresses that have expired before the others."""
+    if isinstance(lease, Lease):
+        return lease
+    return evolve(lease, addresses=tuple(each for each in lease.addresses if each.valid_until > now))
+
+
+def _later(lease: AnyLease, seconds: float) -> AnyLease:
+    """The lease with all its times so much later: on Trio's clock instead of the wall clock."""
+    data = tuple((what, _value_later(value, seconds)) for what, value in lease.data)
+    if isinstance(lease, Lease):
+        return evolve(lease, valid_until=lease.valid_until + seconds, data=data)
+    addresses = _value_later(lease.addresses, seconds)
+    return evolve(lease, valid_until=lease.valid_until + seconds, addresses=addresses, data=data)
+
+
+def _value_later(value: Any, seconds: float) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_value_later(each, seconds) for each in value)
+    if not isinstance(value, LeaseTimes | LeasedAddress | DelegatedPrefix):
+        return value
+    times = {name: getattr(value, name, None) for name in _TIMES}
+    return evolve(value, **{name: time + seconds for name, time in times.items() if time is not None})

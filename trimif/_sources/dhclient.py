@@ -17,7 +17,7 @@ PATTERNS = ("dhclient*.leases", "dhclient*.lease")
 
 
 class DhclientSource(LeaseFileSource):
-    """Reports dhclient's DHCPv4 leases."""
+    """Reports dhclient's DHCPv4 and DHCPv6 leases. Stateless DHCPv6 (``-S``) leaves nothing in its files."""
 
     def __init__(self, directories: Sequence[Path] = DIRECTORIES, patterns: Sequence[str] = PATTERNS) -> None:
         super().__init__("dhclient", directories, patterns, parse_leases)
