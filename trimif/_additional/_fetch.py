@@ -95,7 +95,7 @@ async def fetch(domain: Resolver, url: str, media_type: str, ssl_context: ssl.SS
         response = await _get(domain, _checked(url), media_type, ssl_context)
         if not 300 <= response.status < 400:
             return _document(response, media_type)
-        url = urljoin(url, _header(response, b"location"))
+        url = _joined(url, _header(response, b"location"))
     raise BadAnswer(f"it is redirected more than {MOST_REDIRECTIONS} times")
 
 
@@ -106,10 +106,18 @@ def _checked(url: str) -> str:
     return checked
 
 
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location  # which `_checked` refuses
+
+
 async def _get(domain: Resolver, url: str, media_type: str, ssl_context: ssl.SSLContext) -> httpcore2.Response:
     from trimif._additional._http import request
 
     headers: dict[bytes | str, bytes | str] = {
+        "Host": urlsplit(url).netloc,  # httpcore2 forgets the brackets of an IPv6 address
         "Accept": media_type,
         "Accept-Encoding": "identity",
         "Connection": "close",

@@ -10,7 +10,7 @@ import trio
 from trimif._model import IPAddress
 from trimif.testing._namespaces import Namespace
 
-__all__ = ["serve_greeting"]
+__all__ = ["open_listener", "serve_greeting"]
 
 
 async def serve_greeting(
@@ -34,13 +34,14 @@ async def serve_greeting(
             except trio.BrokenResourceError:
                 return  # the losers of a race hang up without a word
 
-    listener = trio.SocketListener(trio.socket.from_stdlib_socket(_open_listener(namespace, address, port)))
+    listener = trio.SocketListener(trio.socket.from_stdlib_socket(open_listener(namespace, address, port)))
     async with listener:
         task_status.started()
         await trio.serve_listeners(greet, [listener])
 
 
-def _open_listener(namespace: Namespace, address: IPAddress, port: int) -> socket.socket:
+def open_listener(namespace: Namespace, address: IPAddress, port: int) -> socket.socket:
+    """A listening socket on an address of a namespace."""
     family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
     endpoint = namespace.socket(family, socket.SOCK_STREAM)
     try:
