@@ -28,6 +28,7 @@ from .doctor_pictures import (
     with_server_way,
     with_settings,
     with_way,
+    without_default_route,
     without_routes,
 )
 
@@ -46,7 +47,7 @@ class Case:
 
 PROBLEM, WARNING, NOTE = Severity
 STRICT_B = with_way(with_settings(HEALTHY, "up-b", rp_filter=1), way("up-b/ipv4", "198.51.100.70", B4, A4))
-NO_DEFAULT_B = with_way(HEALTHY, way("up-b/ipv4", "198.51.100.70", None, A4))
+NO_DEFAULT_B = with_way(without_default_route(HEALTHY, "up-b", 4), way("up-b/ipv4", "198.51.100.70", None, A4))
 SAME_SUBNET = with_address(with_settings(HEALTHY, "all", arp_ignore=1), "up-b", "198.51.100.20/26")
 ONLY_LOOPBACK = Picture(Snapshot(HEALTHY.snapshot.interfaces[:1]), settings=HEALTHY.settings)
 UNPLUGGED = evolve(
@@ -83,7 +84,7 @@ CASES = [
         PROBLEM,
         "up-b/ipv4",
         "no default route, although its router is 198.51.100.65",
-        "ip route add default via 198.51.100.65 dev up-b metric 300",
+        "ip route add default via 198.51.100.65 dev up-b metric 200",
         NO_DEFAULT_B,
     ),
     Case(
@@ -91,8 +92,16 @@ CASES = [
         PROBLEM,
         "up-a/ipv6",
         "no default route, although its router is fe80::a:1",
-        "ip route add default via fe80::a:1 dev up-a metric 1124",
-        with_way(HEALTHY, way("up-a/ipv6", "2001:db8:a::10", None, None)),
+        "ip route add default via fe80::a:1 dev up-a metric 100",
+        with_way(without_default_route(HEALTHY, "up-a", 6), way("up-a/ipv6", "2001:db8:a::10", None, None)),
+    ),
+    Case(
+        "default routes",
+        PROBLEM,
+        "up-b/ipv4",
+        "has a default route, but the kernel does not use it for packets from 198.51.100.70",
+        "ip -4 rule show",
+        with_way(HEALTHY, way("up-b/ipv4", "198.51.100.70", None, A4)),
     ),
     Case(
         "default routes",

@@ -233,5 +233,12 @@ def without_routes(picture: Picture, name: str) -> Picture:
     return evolve(picture, routes=tuple(each for each in picture.routes if each.interface != name))
 
 
+def without_default_route(picture: Picture, name: str, version: int) -> Picture:
+    def is_it(each: HostRoute) -> bool:
+        return each.interface == name and each.destination.version == version and not each.destination.prefixlen
+
+    return evolve(picture, routes=tuple(each for each in picture.routes if not is_it(each)))
+
+
 def with_resolver(picture: Picture, *servers: str) -> Picture:
     return evolve(picture, resolver_file=ResolverFile("/etc/resolv.conf", addresses(*servers)))

@@ -22,7 +22,7 @@ __all__ = ["doctor"]
 UNWRAPPED = 1000  # columns of what is no terminal
 
 
-def doctor(*, json: bool = False, wait: Seconds = 1.0, leases: LeaseDirectories = ()) -> int:
+def doctor(*, json: bool = False, wait: Seconds = 3.0, leases: LeaseDirectories = ()) -> int:
     """Say what is wrong with this host for the use of several networks at once, and the remedy.
 
     Only looks; nothing is changed. Ends with 0 if there is nothing worse than a note, else with 1.
@@ -31,7 +31,7 @@ def doctor(*, json: bool = False, wait: Seconds = 1.0, leases: LeaseDirectories 
 
     Args:
         json: For programs: one JSON object.
-        wait: Seconds in which routers may answer, if not everything is known at once.
+        wait: Seconds in which routers may answer, if not everything is known at once; they may take three (RFC 4861).
     """
     return run(lambda: _doctor(json, wait, leases))
 

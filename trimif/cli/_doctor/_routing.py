@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, ip_interface
 
 from trimif import DomainSnapshot, ElementType, Information, IPAddress
 from trimif.cli._doctor._finding import Finding, Severity, command, set_parameter
-from trimif.cli._doctor._picture import NextHop, Picture, Way, family_of, told
+from trimif.cli._doctor._picture import HostRoute, NextHop, Picture, Way, family_of, told
 
 __all__ = ["domain_routers", "find_no_default_route", "find_no_route", "find_strict_filters", "find_wrong_routers"]
 
@@ -43,13 +43,21 @@ def find_no_default_route(picture: Picture) -> Iterator[Finding]:
         if way.bound is not None:
             continue
         routers = [each for each in told(domain, Information.ROUTERS) if each.version == way.destination.version]
-        if routers:
+        if any(each.interface == interface for each in _default_routes(picture, way)):
+            yield Finding(
+                Severity.PROBLEM,
+                domain.announcement.name,
+                f"has a default route, but the kernel does not use it for packets from {way.source}",
+                "A rule leads them to another table, or forbids them: nothing beyond the link can be reached.",
+                command("ip", f"-{way.destination.version}", "rule", "show"),
+            )
+        elif routers:
             yield Finding(
                 Severity.PROBLEM,
                 domain.announcement.name,
                 f"has no default route, although its router is {routers[0]}",
                 "Nothing beyond its link can be reached through this network.",
-                _add_default_route(picture, interface, routers[0]),
+                _add_default_route(picture, interface, routers[0], way),
             )
         elif any(element.announcement.element is ElementType.DHCPV4 for element in domain.elements):
             yield Finding(
@@ -61,16 +69,16 @@ def find_no_default_route(picture: Picture) -> Iterator[Finding]:
             )
 
 
-def _add_default_route(picture: Picture, interface: str, router: IPAddress) -> str:
+def _default_routes(picture: Picture, way: Way) -> list[HostRoute]:
+    """Those of the way's family, of all interfaces."""
+    version = way.destination.version
+    return [each for each in picture.routes if not each.destination.prefixlen and each.destination.version == version]
+
+
+def _add_default_route(picture: Picture, interface: str, router: IPAddress, way: Way) -> str:
     """With a metric of its own, as the kernel has only one default route of each metric in IPv4; the last choice."""
-    family = [
-        each.metric
-        for each in picture.routes
-        if not each.destination.prefixlen and each.destination.version == router.version
-    ]
-    return command(
-        "ip", "route", "add", "default", "via", router, "dev", interface, "metric", max(family, default=0) + 100
-    )
+    metric = max((each.metric for each in _default_routes(picture, way)), default=0) + 100
+    return command("ip", "route", "add", "default", "via", router, "dev", interface, "metric", metric)
 
 
 def find_no_route(picture: Picture) -> Iterator[Finding]:
@@ -123,8 +131,8 @@ def find_wrong_routers(picture: Picture) -> Iterator[Finding]:
 
 def _metric(picture: Picture, way: Way) -> tuple[object, ...]:
     """That of the default route there is: with another one the new would not take its place."""
-    defaults = (each for each in picture.routes if not each.destination.prefixlen)
-    metric = next((each.metric for each in defaults if NextHop(each.interface, each.gateway) == way.bound), 0)
+    hops = ((NextHop(each.interface, each.gateway), each.metric) for each in _default_routes(picture, way))
+    metric = next((metric for hop, metric in hops if hop == way.bound), 0)
     return ("metric", metric) if metric else ()
 
 
