@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import trio
 
-from trimif._core import Core
+from trimif._core import Core, Grouping, grouping_named
 from trimif._facts import StaticConfiguration
 from trimif._handlers import run_on, serve
 from trimif._interrupts import protected_async
@@ -228,7 +228,7 @@ def _named(name: str, owners: Iterable[OwnerT], what: str) -> OwnerT:
 @asynccontextmanager
 async def open_mif(
     *,
-    grouping: str = "family",
+    grouping: str | Grouping = "family",
     link: str = "netlink",
     static: Sequence[StaticConfiguration] = (),
     lease_directories: Sequence[str | Path] = (),
@@ -241,7 +241,9 @@ async def open_mif(
     sources. A lone exception leaves bare, not in a group.
 
     Args:
-        grouping: how domains are formed; ``"family"``: one per interface and address family (draft 3.1).
+        grouping: how what is known of an interface forms domains. ``"family"``: one for each address family (draft
+            3.1); ``"interface"``: one for both (RFC 7556); ``"router"``: one for each router (RFC 8801); in each of
+            them every explicit domain (RFC 8801) is one of its own. Or a function of your own: see :type:`Grouping`.
         link: who tells about the kernel's links, addresses and routes: ``"netlink"``, or ``"pyroute2"``, the reference
             link that the first is tested against. It needs the extra ``asyncio`` and a Python before 3.14, is slower,
             and can't go on after an overrun: the MIF ends with an :exc:`OSError` then.
@@ -257,14 +259,10 @@ async def open_mif(
     """
     # what works on a real host is imported when there is one to work on: it would double the cost of `import trimif`
     from trimif._connect import connect
-    from trimif._core import by_family
     from trimif._names import translate
     from trimif._sources._host import host_sources
 
-    groupings = {"family": by_family}
-    if grouping not in groupings:
-        raise ValueError(f"grouping is {grouping!r}; there are {', '.join(map(repr, groupings))}")
-    core = Core(secrets.token_hex(3), groupings[grouping])
+    core = Core(secrets.token_hex(3), grouping_named(grouping))
     sources = host_sources(link, tuple(static), tuple(Path(each) for each in lease_directories))
     mif = Mif(core, sources, record, translate=translate, connect=connect)
     async with run_element(mif):

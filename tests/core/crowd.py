@@ -46,7 +46,8 @@ from trimif import (
 from trimif.testing import LawBroken, Recorder, SimulatedHost, open_simulated_mif
 from trimif.testing._recorder import follow_up
 
-from .story import INDEXES, Story
+from .story import Story
+from .story_host import INDEXES
 
 PEER, NAME = "203.0.113.1", "www.example.org"
 

@@ -10,49 +10,23 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
-from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any, cast
 
 import trio
 
 from trimif import _messages as m
 from trimif._core import Abandon, Begin, Core, Discard, Effect, Ended, Mailbox, Pending, post
+from trimif._core._grouping import GROUPINGS
 from trimif._core._mailbox import PORTION
 from trimif._errors import TooManyRequests
-from trimif._facts import (
-    AddressFact,
-    AddressGone,
-    AddressProtocol,
-    AdvertisedPrefix,
-    AllAddresses,
-    AllLeases,
-    AllLinks,
-    AllRoutes,
-    Fact,
-    Lease,
-    LinkFact,
-    LinkGone,
-    RouteFact,
-    RouteProtocol,
-    RouterAdvertisement,
-    RouterHeader,
-    StaticConfiguration,
-)
+from trimif._facts import AllLinks, Fact, LinkFact, LinkGone, StaticConfiguration
 from trimif._information import Information
 from trimif._messages import News, Withdrawal
-from trimif._model import (
-    DomainId,
-    ElementType,
-    InterfaceId,
-    InterfaceKind,
-    NotConnectedReason,
-    Origin,
-    TranslationOutcome,
-)
+from trimif._model import DomainId, ElementType, InterfaceId, NotConnectedReason, TranslationOutcome
 from trimif.testing._laws import LawBroken, LawChecker
 
-INDEXES = (2, 3, 4)
+from .story_host import INDEXES, RandomHost
 
 
 class Listener:
@@ -69,15 +43,13 @@ class Listener:
         self.woken += 1
 
 
-class Story:
+class Story(RandomHost):
     """See the module. `step` does one random thing; `finish` brings everything to rest."""
 
     def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
-        self.core = Core("test")
-        self.now = 1000.0
+        super().__init__(rng)
+        self.core = Core("test", rng.choice(list(GROUPINGS.values())))
         self.listeners: list[Listener] = []
-        self.links: dict[int, LinkFact] = {}
         self.incarnations: dict[int, int] = {}
         self.ids: dict[str, object] = {}
         self.serial = itertools.count(1)
@@ -88,100 +60,6 @@ class Story:
         self.facts([StaticConfiguration(f"if{INDEXES[0]}", (self.server(INDEXES[0], 4),), ("corp.example",))])
 
     # ---------------------------------------------------------------- the host
-
-    def address(self, index: int, family: int) -> IPv4Address | IPv6Address:
-        host = self.rng.randrange(1, 5)
-        return ip_address(f"198.51.{index}.{host}" if family == 4 else f"2001:db8:{index}::{host}")
-
-    def server(self, index: int, family: int) -> IPv4Address | IPv6Address:
-        return ip_address(f"198.51.{index}.53" if family == 4 else f"2001:db8:{index}::53")
-
-    def deadline(self) -> float:
-        return self.now + self.rng.choice([0.0, 0.5, 3.0, 10.0, 60.0, float("inf")])
-
-    def link_fact(self, index: int) -> LinkFact:
-        rng = self.rng
-        name = f"if{index}" if rng.random() < 0.8 else f"renamed{rng.randrange(2)}"
-        return LinkFact(
-            index, name, InterfaceKind.ETHERNET, rng.choice([1500, 9000]), rng.random() < 0.85, rng.random() < 0.85
-        )
-
-    def address_fact(self, index: int) -> AddressFact:
-        rng, family = self.rng, self.rng.choice([4, 6])
-        return AddressFact(
-            index,
-            self.address(index, family),
-            24 if family == 4 else 64,
-            valid_until=(valid := self.deadline()),
-            preferred_until=min(valid, self.deadline()),
-            tentative=rng.random() < 0.1,
-            protocol=rng.choice([AddressProtocol.UNSPECIFIED, AddressProtocol.ROUTER_ADVERTISEMENT])
-            if family == 6
-            else AddressProtocol.UNSPECIFIED,
-        )
-
-    def route_fact(self, index: int) -> RouteFact:
-        return RouteFact(
-            index,
-            ip_network("::/0"),
-            IPv6Address(f"fe80::{index}"),
-            metric=self.rng.choice([100, 200]),
-            protocol=self.rng.choice([RouteProtocol.ROUTER_ADVERTISEMENT, RouteProtocol.STATIC]),
-            expires=self.deadline(),
-        )
-
-    def advertisement(self, index: int) -> RouterAdvertisement:
-        prefix = AdvertisedPrefix(IPv6Network(f"2001:db8:{index}::/64"), True, True, self.deadline(), self.deadline())
-        header = RouterHeader(self.deadline()) if self.rng.random() < 0.7 else None
-        servers = ((cast(IPv6Address, self.server(index, 6)), self.deadline()),)
-        return RouterAdvertisement(
-            index,
-            IPv6Address(f"fe80::{index}:{self.rng.randrange(2)}"),
-            header,
-            prefixes=(prefix,) if self.rng.random() < 0.7 else (),
-            dns_servers=servers if self.rng.random() < 0.7 else (),
-        )
-
-    def leases(self) -> AllLeases:
-        some = self.rng.sample(INDEXES, self.rng.randrange(len(INDEXES) + 1))
-        return AllLeases("dhclient", tuple(self.lease(index) for index in some))
-
-    def lease(self, index: int) -> Lease:
-        address = cast(IPv4Address, self.address(index, 4))
-        server = cast(IPv4Address, self.server(index, 4))
-        return Lease(f"if{index}", Origin("dhclient", server), address, 24, self.deadline(), dns_servers=(server,))
-
-    def host_facts(self) -> Iterator[Fact]:
-        """One thing that happens on the host."""
-        rng = self.rng
-        index = rng.choice(INDEXES)
-        what = rng.randrange(40)
-        if what == 0 and index in self.links:
-            yield LinkGone(index)
-            if rng.random() < 0.3:  # made again at once, with the same index
-                yield self.link_fact(index)
-        elif what <= 3 or index not in self.links:
-            yield self.link_fact(index)
-        elif what <= 16:
-            yield self.address_fact(index)
-        elif what <= 21:
-            family = rng.choice([4, 6])
-            yield AddressGone(index, self.address(index, family), 24 if family == 4 else 64)
-        elif what <= 25:
-            yield self.route_fact(index)
-        elif what <= 34:
-            yield self.advertisement(index)
-        elif what <= 37:
-            yield self.leases()
-        else:
-            yield from self.resynchronisation()
-
-    def resynchronisation(self) -> Iterator[Fact]:
-        """As after an overrun: everything afresh, whatever was missed."""
-        links = [self.link_fact(index) for index in INDEXES if self.rng.random() < 0.8]
-        yield AllLinks(tuple(links))
-        yield AllAddresses(tuple(self.address_fact(link.index) for link in links for _ in range(3)))
-        yield AllRoutes(tuple(self.route_fact(link.index) for link in links))
 
     def facts(self, facts: list[Fact]) -> None:
         for fact in facts:

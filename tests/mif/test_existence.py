@@ -205,7 +205,7 @@ async def test_a_lease_without_its_address_is_nothing(mock_clock: Clock) -> None
 async def test_router_advertisements_last_as_long_as_their_longest_lifetime(autojump_clock: Clock) -> None:
     until = trio.current_time() + 30
     server = (address(2, "2001:db8:2::53").address, trio.current_time() + 90)
-    later = RouterAdvertisement(2, _router(2), dns_servers=(server,))  # type: ignore[arg-type]
+    later = RouterAdvertisement(2, _router(2), RouterHeader(until), dns_servers=(server,))  # type: ignore[arg-type]
     async with watching(link(2, "eth0"), *ipv6(2, until), later) as (_, watcher, _mif):
         assert await watcher.lines() == ["0 eth0", "0 eth0/ipv6", "0 eth0/ipv6 RA", "0 eth0/ipv6 2001:db8:2::10"]
         await trio.sleep(60)

@@ -19,8 +19,8 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from trimif._core._difference import Change, Table
-from trimif._core._evidence import gather
-from trimif._core._grouping import Grouping, by_family
+from trimif._core._gather import gather
+from trimif._core._grouping import Grouping, by_family, check_groups
 from trimif._core._host import HeldAddress, Host
 from trimif._core._interfaces import Domain, Interface
 from trimif._core._mailbox import Mailbox, Pending
@@ -36,7 +36,7 @@ from trimif._messages import (
     NotConnected,
     TranslateName,
 )
-from trimif._model import DomainId, DomainView, InterfaceId, NotConnectedReason, TranslationOutcome
+from trimif._model import DomainId, DomainView, InterfaceDetails, InterfaceId, NotConnectedReason, TranslationOutcome
 
 
 @frozen
@@ -152,16 +152,15 @@ class Core:
         return True
 
     def _update(self, index: int, link: LinkFact, now: float, reason: str) -> None:
+        gathered = gather(self._host, index, now)
         interface = self._interfaces.get(index)
         if interface is None:
-            interface = self._interfaces[index] = Interface(self._new_interface_id(), link)
+            interface = self._interfaces[index] = Interface(self._new_interface_id(), link, gathered.details)
             self._by_id[interface.id] = interface
-        evidence = gather(self._host, index, now)
         cancelled = self._cancelled_domains.get(index, {})
-        groups = [group for group in self._grouping(evidence) if group.key not in cancelled]
-        news = interface.update(link, groups, self._new_domain_id)
-        interface.until = evidence.until
-        self._next_deadline = min(self._next_deadline, evidence.until)
+        groups = [each for each in check_groups(self._grouping(gathered.evidence)) if each.key not in cancelled]
+        news = interface.update(link, gathered, groups, self._new_domain_id)
+        self._next_deadline = min(self._next_deadline, gathered.until)
         self._publish(interface, news, reason)
         self._domains.update((domain.id, (interface, domain)) for domain in interface.domains.values())
 
@@ -352,6 +351,11 @@ class Core:
     def domains(self) -> Iterable[DomainId]:
         """The domains that there are."""
         return self._domains.keys()
+
+    def details(self, domain: DomainId) -> InterfaceDetails | None:
+        """What the interface of a domain is, None if the domain is gone."""
+        found = self._domains.get(domain)
+        return None if found is None else found[0].details
 
     def domain(self, domain: DomainId) -> Domain | None:
         """A domain that is there now, else None."""

@@ -8,31 +8,32 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Iterator
-from ipaddress import IPv6Address, IPv6Network
-from typing import Any, TypeVar
+from collections.abc import Hashable, Iterator
+from typing import Any, Generic, TypeAlias, TypeVar
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
+from trimif._core._routers import HeldRouter, RouterKey, hear
 from trimif._facts import (
+    AdditionalInformation,
     AddressFact,
     AddressGone,
-    AdvertisedPrefix,
-    AdvertisedRoute,
     AllAddresses,
     AllLeases,
+    AllLinkConfigurations,
     AllLinks,
     AllRoutes,
     DHCPv6Lease,
     Fact,
     Lease,
     Limitation,
+    LinkConfiguration,
     LinkFact,
     LinkGone,
+    PortalStatus,
     RouteFact,
     RouteGone,
     RouterAdvertisement,
-    RouterHeader,
     StaticConfiguration,
 )
 from trimif._model import IPAddress
@@ -41,13 +42,12 @@ SETTLING_SECONDS = 2.0
 """How long a new address waits for a lease or router advertisement that claims it, before it counts as static."""
 SAME_DEADLINE_SECONDS = 2.0
 """A deadline that moves by less has not moved: the kernel tells lifetimes in whole seconds."""
-ROUTERS_PER_LINK = 16
-ITEMS_PER_ROUTER = 64
-"""Bounds on what strangers on a link can make us keep."""
 
-K = TypeVar("K")
-V = TypeVar("V")
+T = TypeVar("T")
+AnyLease: TypeAlias = Lease | DHCPv6Lease
 AddressKey = tuple[IPAddress, int]
+K = TypeVar("K", bound=Hashable)
+F = TypeVar("F", AdditionalInformation, PortalStatus)
 
 
 @define(eq=False)
@@ -57,35 +57,23 @@ class HeldAddress:
     fact: AddressFact
     settled_at: float
     link_local: bool
+    received: float
 
 
-@define
-class HeldRouter:
-    """All that one router on a link has said and not withdrawn (RFC 4861, 6.3.4: later RAs add to earlier ones)."""
+@frozen(eq=False)
+class HeldRoute:
+    """A route, and when trimif was told of it."""
 
-    header: RouterHeader | None = None
-    mtu: int | None = None
-    prefixes: dict[IPv6Network, AdvertisedPrefix] = field(factory=dict)
-    routes: dict[IPv6Network, AdvertisedRoute] = field(factory=dict)
-    dns_servers: dict[IPv6Address, float] = field(factory=dict)
-    search_domains: dict[str, float] = field(factory=dict)
-
-    def hear(self, advertisement: RouterAdvertisement, now: float) -> None:
-        """Merge one advertisement; what it gives no lifetime is forgotten."""
-        self.header = advertisement.header or self.header
-        self.mtu = advertisement.mtu if advertisement.mtu is not None else self.mtu
-        self.prefixes.update((each.prefix, each) for each in advertisement.prefixes)
-        self.routes.update((each.prefix, each) for each in advertisement.routes)
-        self.dns_servers.update(advertisement.dns_servers)
-        self.search_domains.update(advertisement.search_domains)
-        self.prefixes = _newest((key, each) for key, each in self.prefixes.items() if each.valid_until > now)
-        self.routes = _newest((key, each) for key, each in self.routes.items() if each.until > now)
-        self.dns_servers = _newest((key, until) for key, until in self.dns_servers.items() if until > now)
-        self.search_domains = _newest((key, until) for key, until in self.search_domains.items() if until > now)
+    fact: RouteFact
+    received: float
 
 
-def _newest(items: Iterable[tuple[K, V]]) -> dict[K, V]:
-    return dict(list(items)[-ITEMS_PER_ROUTER:])
+@frozen
+class Received(Generic[T]):
+    """A fact, and when trimif was told of it."""
+
+    fact: T
+    received: float = field(eq=False)
 
 
 class Host:
@@ -98,12 +86,16 @@ class Host:
 
     def __init__(self) -> None:
         self.links: dict[int, LinkFact] = {}
+        self.link_received: dict[int, float] = {}
         self.no_carrier_since: dict[int, float] = {}
         self.addresses: dict[int, dict[AddressKey, HeldAddress]] = {}
-        self.routes: dict[int, dict[RouteFact, RouteFact]] = {}
-        self.routers: dict[int, dict[IPv6Address, HeldRouter]] = {}
-        self.leases: dict[str, tuple[Lease | DHCPv6Lease, ...]] = {}
-        self.static: dict[str, StaticConfiguration] = {}
+        self.routes: dict[int, dict[RouteFact, HeldRoute]] = {}
+        self.routers: dict[int, dict[RouterKey, HeldRouter]] = {}
+        self.leases: dict[str, tuple[Received[AnyLease], ...]] = {}
+        self.configurations: dict[str, tuple[Received[LinkConfiguration], ...]] = {}
+        self.static: dict[str, Received[StaticConfiguration]] = {}
+        self.additional: dict[tuple[int, str], Received[AdditionalInformation]] = {}
+        self.portals: dict[tuple[int, str], Received[PortalStatus]] = {}
         self.limitations: dict[Limitation, None] = {}
         self.touched: dict[int, None] = {}
         self.moved: dict[int, dict[HeldAddress, None]] = {}
@@ -114,14 +106,14 @@ class Host:
         """Enter one fact into its table."""
         match fact:
             case AddressFact():
-                self._set_address(fact, now + SETTLING_SECONDS)
+                self._set_address(fact, now + SETTLING_SECONDS, now)
             case AddressGone(index=index, address=address, prefix_length=prefix_length):
                 if self.addresses.get(index, {}).pop((address, prefix_length), None) is not None:
                     self.touched[index] = None
             case RouteFact(index=index):
                 routes = self.routes.setdefault(index, {})
                 routes.pop(fact, None)  # an equal key would stay, with the old expiry in it
-                routes[fact] = fact
+                routes[fact] = HeldRoute(fact, now)
                 self.touched[index] = None
             case RouteGone(route=route):
                 if self.routes.get(route.index, {}).pop(route, None) is not None:
@@ -131,7 +123,8 @@ class Host:
             case LinkGone(index=index):
                 self._lose_link(index)
             case RouterAdvertisement():
-                self._hear_router(fact, now)
+                if hear(self.routers.setdefault(fact.index, {}), fact, now):
+                    self.touched[fact.index] = None
             case _:
                 self._apply_rare(fact, now)
 
@@ -145,12 +138,21 @@ class Host:
             case AllAddresses(addresses=addresses):
                 self._set_addresses(addresses, now)
             case AllRoutes(routes=routes):
-                self._set_routes(routes)
+                self._set_routes(routes, now)
             case AllLeases(source=source, leases=leases):
-                self._set_leases(source, leases)
+                self._set_leases(source, leases, now)
+            case AllLinkConfigurations(source=source, configurations=configurations):
+                held = tuple(Received(each, now) for each in configurations)
+                if self.configurations.get(source, ()) != held:
+                    self.configurations[source] = held
+                    self.touched.update(dict.fromkeys(self.links))
             case StaticConfiguration(interface=interface):
-                self.static[interface] = fact
+                self.static[interface] = Received(fact, now)
                 self.touched.update(dict.fromkeys(self.links))
+            case AdditionalInformation(index=index, identifier=identifier):
+                self._set_fetched(self.additional, index, (index, identifier), fact, now)
+            case PortalStatus(index=index, uri=uri):
+                self._set_fetched(self.portals, index, (index, uri), fact, now)
             case Limitation():
                 self.limitations[fact] = None
             case _:
@@ -166,6 +168,7 @@ class Host:
         if (before is None or len(names) == 2) and not names.isdisjoint(self._names_told()):
             self.touched.update(dict.fromkeys(self.links))
         self.links[link.index] = link
+        self.link_received[link.index] = now
         self.broken |= before is not None and before.up != link.up
         if link.carrier:
             self.no_carrier_since.pop(link.index, None)
@@ -173,17 +176,20 @@ class Host:
             self.no_carrier_since.setdefault(link.index, now)
         if not link.up:  # what routers said on the link that was says nothing about the next one
             self.routers.pop(link.index, None)
+            self._forget_fetched(link.index)
         self.touched[link.index] = None
 
     def _names_told(self) -> Iterator[str]:
         """Leases and static configuration go by name."""
         yield from self.static
-        yield from (lease.interface for leases in self.leases.values() for lease in leases)
+        yield from (held.fact.interface for leases in self.leases.values() for held in leases)
+        yield from (held.fact.interface for told in self.configurations.values() for held in told)
 
     def _lose_link(self, index: int) -> None:
         self.broken |= index in self.links
         tables: tuple[dict[int, Any], ...] = (
             self.links,
+            self.link_received,
             self.no_carrier_since,
             self.addresses,
             self.routes,
@@ -191,14 +197,15 @@ class Host:
         )
         for table in tables:
             table.pop(index, None)
+        self._forget_fetched(index)
         self.touched[index] = None
 
-    def _set_address(self, fact: AddressFact, settled_at: float) -> HeldAddress:
+    def _set_address(self, fact: AddressFact, settled_at: float, now: float) -> HeldAddress:
         table = self.addresses.setdefault(fact.index, {})
         key = (fact.address, fact.prefix_length)
         held = table.get(key)
         if held is None:
-            held = table[key] = HeldAddress(fact, settled_at, fact.address.is_link_local)
+            held = table[key] = HeldAddress(fact, settled_at, fact.address.is_link_local, now)
             self.touched[fact.index] = None
             return held
         before, held.fact = held.fact, _with_steady_deadline(held.fact, fact)
@@ -212,50 +219,58 @@ class Host:
         listed = set()
         for fact in facts:
             at_once = not self._addresses_known and math.isinf(fact.valid_until)
-            listed.add(self._set_address(fact, now if at_once else now + SETTLING_SECONDS))
+            listed.add(self._set_address(fact, now if at_once else now + SETTLING_SECONDS, now))
         for index, table in self.addresses.items():
             for key in [key for key, held in table.items() if held not in listed]:
                 del table[key]
                 self.touched[index] = None
         self._addresses_known = True
 
-    def _set_routes(self, facts: tuple[RouteFact, ...]) -> None:
+    def _set_routes(self, facts: tuple[RouteFact, ...], now: float) -> None:
         before, self.routes = self.routes, {}
         for fact in facts:
             routes = self.routes.setdefault(fact.index, {})
-            fact = _with_steady_expiry(before.get(fact.index, {}).get(fact), fact)
+            route = _with_steady_expiry(before.get(fact.index, {}).get(fact), HeldRoute(fact, now))
             routes.pop(fact, None)
-            routes[fact] = fact
+            routes[fact] = route
         for index in before.keys() | self.routes.keys():
             if not _identical(before.get(index, {}), self.routes.get(index, {})):
                 self.touched[index] = None
 
-    def _set_leases(self, source: str, leases: tuple[Lease | DHCPv6Lease, ...]) -> None:
-        leases = self._with_steady_deadlines(source, leases)
-        if self.leases.get(source, ()) != leases:
+    def _set_leases(self, source: str, leases: tuple[AnyLease, ...], now: float) -> None:
+        before = {_key_of(held.fact): held for held in self.leases.get(source, ())}
+        told = tuple(_with_steady_end(before.get(_key_of(lease)), Received(lease, now)) for lease in leases)
+        if self.leases.get(source, ()) != told:
             self.touched.update(dict.fromkeys(self.links))
-        self.leases[source] = leases
+        self.leases[source] = told
 
-    def _with_steady_deadlines(
-        self, source: str, leases: tuple[Lease | DHCPv6Lease, ...]
-    ) -> tuple[Lease | DHCPv6Lease, ...]:
-        before = {_key_of(lease): lease.valid_until for lease in self.leases.get(source, ())}
-        return tuple(
-            evolve(lease, valid_until=_moved(before.get(_key_of(lease), math.nan), lease.valid_until))
-            for lease in leases
-        )
+    # ---------------------------------------------------------------- what was fetched
 
-    # ---------------------------------------------------------------- what routers said
+    def _set_fetched(self, table: dict[K, Received[F]], index: int, key: K, fact: F, now: float) -> None:
+        if table.get(key) != Received(fact, now):
+            table[key] = Received(fact, now)
+            self.touched[index] = None
+        if fact.information is None:
+            del table[key]
 
-    def _hear_router(self, advertisement: RouterAdvertisement, now: float) -> None:
-        routers = self.routers.setdefault(advertisement.index, {})
-        if advertisement.router not in routers and len(routers) >= ROUTERS_PER_LINK:
-            return  # a flood of made-up routers must not push out the real ones (RFC 6104 has the story)
-        routers.setdefault(advertisement.router, HeldRouter()).hear(advertisement, now)
-        self.touched[advertisement.index] = None
+    def _forget_fetched(self, index: int) -> None:
+        """It was fetched inside a domain of the link that was."""
+        for table in (self.additional, self.portals):
+            for key in [key for key in table if key[0] == index]:
+                del table[key]
 
 
-def _key_of(lease: Lease | DHCPv6Lease) -> tuple[str, object]:
+def _with_steady_end(before: Received[AnyLease] | None, after: Received[AnyLease]) -> Received[AnyLease]:
+    """The lease as it was told before if nothing has changed, so that a file read again is no news."""
+    if before is None:
+        return after
+    end = _moved(before.fact.valid_until, after.fact.valid_until)
+    if end == before.fact.valid_until and evolve(after.fact, valid_until=end) == before.fact:
+        return before
+    return Received(evolve(after.fact, valid_until=end), after.received)
+
+
+def _key_of(lease: AnyLease) -> tuple[str, object]:
     return lease.interface, lease.address if isinstance(lease, Lease) else None
 
 
@@ -267,13 +282,15 @@ def _with_steady_deadline(before: AddressFact, after: AddressFact) -> AddressFac
     return evolve(after, valid_until=valid_until, preferred_until=preferred_until)
 
 
-def _with_steady_expiry(before: RouteFact | None, after: RouteFact) -> RouteFact:
-    return after if before is None or _moved(before.expires, after.expires) != before.expires else before
+def _with_steady_expiry(before: HeldRoute | None, after: HeldRoute) -> HeldRoute:
+    if before is None or _moved(before.fact.expires, after.fact.expires) != before.fact.expires:
+        return after
+    return before
 
 
-def _identical(before: dict[RouteFact, RouteFact], after: dict[RouteFact, RouteFact]) -> bool:
+def _identical(before: dict[RouteFact, HeldRoute], after: dict[RouteFact, HeldRoute]) -> bool:
     """Whether the tables hold the same objects in the same order."""
-    return len(before) == len(after) and all(map(operator.is_, before, after))
+    return len(before) == len(after) and all(map(operator.is_, before.values(), after.values()))
 
 
 def _moved(before: float, after: float) -> float:

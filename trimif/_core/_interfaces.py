@@ -9,7 +9,8 @@ from typing import Any
 from attrs import define, field
 
 from trimif._core._difference import Change, difference, is_refresh, withdrawal_of
-from trimif._core._evidence import Element
+from trimif._core._elements import Element, elements_of, is_same_content
+from trimif._core._gather import Gathered
 from trimif._core._grouping import Group
 from trimif._facts import AddressFact, LinkFact
 from trimif._information import Information
@@ -53,23 +54,22 @@ class Domain:
     """A provisioning domain that is there now.
 
     Attributes:
+        elements: of its group, and of what was fetched for it.
         revisions: how often the content of each element has changed.
         addresses: in the order of their announcements.
     """
 
     id: DomainId
     group: Group
+    elements: tuple[Element, ...] = ()
     revisions: dict[ElementType, int] = field(factory=dict)
     addresses: dict[IPAddress, Address] = field(factory=dict)
 
-    @classmethod
-    def new(cls, id: DomainId, group: Group) -> Domain:
-        """A domain that nobody has heard of."""
-        return cls(id, group, {element.type: 1 for element in group.elements}, _addresses(id, group, {}))
-
-    def regrouped(self, group: Group) -> Domain:
+    def regrouped(self, group: Group, gathered: Gathered) -> Domain:
         """The same domain, with what its group is now."""
-        return Domain(self.id, group, _revisions(self, group), _addresses(self.id, group, self.addresses))
+        elements = _elements(group, gathered)
+        addresses = _addresses(self.id, group, gathered, self.addresses)
+        return Domain(self.id, group, elements, _revisions(self, elements), addresses)
 
     def address_of(self, fact: AddressFact) -> Address | None:
         """The address that the fact is about, if nothing else of the domain depends on its lifetimes.
@@ -79,18 +79,18 @@ class Domain:
         address = self.addresses.get(fact.address)
         if address is None or address.fact.prefix_length != fact.prefix_length:
             return None
-        for element in self.group.elements:
+        for element in self.elements:
             if element.type is not ElementType.STATIC and fact.address in element.claims:
                 return None
         return address
 
     def element(self, kind: ElementType) -> Element | None:
         """The element of that type, if the domain has it."""
-        return next((element for element in self.group.elements if element.type is kind), None)
+        return next((element for element in self.elements if element.type is kind), None)
 
     def data(self, information: Information[Any]) -> tuple[Any, ...]:
         """What all elements say, in their order, each item once; for identifiers whose data is a tuple."""
-        said = (item for element in self.group.elements for item in element.data.get(information, ()))
+        said = (item for element in self.elements for item in element.data.get(information, ()))
         return tuple(dict.fromkeys(said))
 
 
@@ -99,20 +99,24 @@ class Interface:
     """An interface that is there now.
 
     Attributes:
+        details: what it is.
         present: what is to be announced of it, root first.
         until: the first moment at which that changes by itself.
     """
 
     id: InterfaceId
     link: LinkFact
+    details: InterfaceDetails
     domains: dict[Hashable, Domain] = field(factory=dict)
     present: dict[Withdrawal, News] = field(factory=dict)
     until: float = math.inf
 
-    def update(self, link: LinkFact, groups: Sequence[Group], new_domain_id: Callable[[], DomainId]) -> list[Change]:
+    def update(
+        self, link: LinkFact, gathered: Gathered, groups: Sequence[Group], new_domain_id: Callable[[], DomainId]
+    ) -> list[Change]:
         """Make it what the groups say; gives what has changed, in the order in which it is to be told."""
-        self.link = link
-        self.domains = self._regrouped(groups, new_domain_id)
+        self.link, self.details, self.until = link, gathered.details, gathered.until
+        self.domains = self._regrouped(gathered, groups, new_domain_id)
         before, self.present = self.present, self._table()
         return list(difference(self.id, before, self.present))
 
@@ -137,11 +141,8 @@ class Interface:
         return [self._move(address, fact) for address, fact in moved]
 
     def _find(self, fact: AddressFact) -> Address | None:
-        for domain in self.domains.values():
-            address = domain.address_of(fact)
-            if address is not None:
-                return address
-        return None
+        found = [domain.address_of(fact) for domain in self.domains.values() if fact.address in domain.addresses]
+        return found[0] if len(found) == 1 else None  # domains may share an address, each with lifetimes of its own
 
     def _move(self, address: Address, fact: AddressFact) -> Change:
         before, after = address.announcement, _announcement(address.key, fact)
@@ -150,22 +151,22 @@ class Interface:
         self.until = min(self.until, fact.valid_until)  # too early does no harm: then everything is looked at
         return Change(self.id, address.key, after, is_refresh(before, after))
 
-    def _regrouped(self, groups: Sequence[Group], new_domain_id: Callable[[], DomainId]) -> dict[Hashable, Domain]:
+    def _regrouped(
+        self, gathered: Gathered, groups: Sequence[Group], new_domain_id: Callable[[], DomainId]
+    ) -> dict[Hashable, Domain]:
         regrouped = {}
         for key, domain in self.domains.items():  # the oldest stay first: "in the order of their announcements"
             group = next((each for each in groups if each.key == key), None)
             if group is not None:
-                regrouped[key] = domain.regrouped(group)
+                regrouped[key] = domain.regrouped(group, gathered)
         for group in groups:
             if group.key not in regrouped:
-                regrouped[group.key] = Domain.new(new_domain_id(), group)
+                regrouped[group.key] = Domain(new_domain_id(), group).regrouped(group, gathered)
         return regrouped
 
     def _table(self) -> dict[Withdrawal, News]:
-        link = self.link
-        details = InterfaceDetails(kind=link.kind, mtu=link.mtu, up=link.up, carrier=link.carrier)
         table: dict[Withdrawal, News] = {
-            NoInterfaceAnnouncement(self.id): InterfaceAnnouncement(self.id, link.name, details)
+            NoInterfaceAnnouncement(self.id): InterfaceAnnouncement(self.id, self.link.name, self.details)
         }
         for domain in self.domains.values():
             table.update((withdrawal_of(news), news) for news in self._roots_of(domain))
@@ -177,7 +178,7 @@ class Interface:
         yield ProvisioningDomainAnnouncement(
             self.id, domain.id, self.name_of(domain), group.families, group.explicit_id
         )
-        for each in group.elements:
+        for each in domain.elements:
             yield ConfigurationElementAnnouncement(domain.id, each.type, each.origin, domain.revisions[each.type])
 
     def name_of(self, domain: Domain) -> str:
@@ -203,9 +204,14 @@ class Interface:
         )
 
 
-def _addresses(domain: DomainId, group: Group, before: Mapping[IPAddress, Address]) -> dict[IPAddress, Address]:
+def _addresses(
+    domain: DomainId, group: Group, gathered: Gathered, before: Mapping[IPAddress, Address]
+) -> dict[IPAddress, Address]:
     addresses: dict[IPAddress, Address] = {}
-    for fact in group.addresses:
+    claims = frozenset[IPAddress]().union(*(each.claims for each in group.contributions))
+    for fact in gathered.addresses:
+        if fact.address not in claims:
+            continue
         address = before.get(fact.address)
         if address is None or address.fact is not fact:
             key = NoAddressAnnouncement(domain, fact.address) if address is None else address.key
@@ -218,19 +224,21 @@ def _announcement(key: NoAddressAnnouncement, fact: AddressFact) -> AddressAnnou
     return AddressAnnouncement(key.domain, key.address, fact.prefix_length, fact.valid_until, fact.preferred_until)
 
 
-def _revisions(domain: Domain, group: Group) -> dict[ElementType, int]:
-    revisions = {}
-    for element in group.elements:
+def _revisions(domain: Domain, elements: Iterable[Element]) -> dict[ElementType, int]:
+    """One that comes back goes on counting: who slept meanwhile must not take it for the one that was."""
+    revisions = dict(domain.revisions)
+    for element in elements:
         before = domain.element(element.type)
         number = domain.revisions.get(element.type, 0)
-        revisions[element.type] = number if before is not None and _same(before, element) else number + 1
+        revisions[element.type] = number if before is not None and is_same_content(before, element) else number + 1
     return revisions
 
 
-def _same(before: Element, after: Element) -> bool:
-    """Whether the content is the same; new lifetimes alone are no change."""
-    return before.origin == after.origin and _lasting(before.data) == _lasting(after.data)
-
-
-def _lasting(data: Mapping[Information[Any], Any]) -> dict[Information[Any], Any]:
-    return {information: value for information, value in data.items() if information is not Information.VALID_UNTIL}
+def _elements(group: Group, gathered: Gathered) -> tuple[Element, ...]:
+    """What the group contributes, with what was fetched inside the domain because of that."""
+    contributions = list(group.contributions)
+    if group.explicit_id is not None and group.explicit_id in gathered.fetched:
+        contributions.append(gathered.fetched[group.explicit_id])
+    uris = [uri for each in group.contributions for uri in each.values(Information.CAPTIVE_PORTAL)]
+    contributions += [gathered.portals[uri] for uri in dict.fromkeys(uris) if uri in gathered.portals]
+    return elements_of(contributions)

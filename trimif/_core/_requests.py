@@ -191,7 +191,18 @@ def _look_up(core: Core, request: GetConfigurationData[Any]) -> ConfigurationDat
     element = domain.element(request.element)
     if element is None:
         return no(f"the domain has no configuration element {request.element.name}")
-    if request.information not in element.data:
-        return no(f"its {request.element.name} says nothing of {request.information.name}")
-    data = element.data[request.information]
-    return ConfigurationData(request.domain, request.element, request.information, data)
+    if request.information in element.data:
+        data, provenance = element.data[request.information], element.provenance[request.information]
+        return ConfigurationData(request.domain, request.element, request.information, data, provenance)
+    said = _said_of_the_interface(core, request)
+    return said or no(f"its {request.element.name} says nothing of {request.information.name}")
+
+
+def _said_of_the_interface(core: Core, request: GetConfigurationData[Any]) -> ConfigurationData[Any] | None:
+    """What holds for all domains of an interface: its sort, and whether it is metered."""
+    details = core.details(request.domain)
+    told = {Information.LINK_TYPE: details.kind, Information.METERED: details.metered} if details is not None else {}
+    value = told.get(request.information)
+    if value is None:
+        return None
+    return ConfigurationData(request.domain, request.element, request.information, value)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
-from trimif._information import Information
+from trimif._information import Datum, Information
 from trimif._messages import (
     AddressAnnouncement,
     ConfigurationElementAnnouncement,
@@ -20,10 +20,15 @@ __all__ = ["DomainSnapshot", "ElementSnapshot", "InterfaceSnapshot", "Snapshot"]
 
 @frozen
 class ElementSnapshot:
-    """A configuration element and all that it says."""
+    """A configuration element and all that it says.
+
+    Attributes:
+        provenance: where each item of the data came from, when, and until when it is valid, as in `ConfigurationData`.
+    """
 
     announcement: ConfigurationElementAnnouncement
     data: Mapping[Information[Any], Any]
+    provenance: Mapping[Information[Any], tuple[Datum[Any], ...]] = field(factory=dict)
 
 
 @frozen

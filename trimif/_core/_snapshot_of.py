@@ -28,10 +28,8 @@ def snapshot_of(interface: Interface) -> InterfaceSnapshot:
     for domain in interface.domains.values():
         (announcement,) = of_kind(ProvisioningDomainAnnouncement, domain)
         elements = [
-            ElementSnapshot(each, dict(element.data))
-            for each, element in zip(
-                of_kind(ConfigurationElementAnnouncement, domain), domain.group.elements, strict=True
-            )
+            ElementSnapshot(each, dict(element.data), dict(element.provenance))
+            for each, element in zip(of_kind(ConfigurationElementAnnouncement, domain), domain.elements, strict=True)
         ]
         addresses = of_kind(AddressAnnouncement, domain)
         domains.append(DomainSnapshot(announcement, tuple(elements), tuple(addresses)))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import frozen
 
-from trimif._core import Core, Mailbox, Snapshot, post
+from trimif._core import Core, Grouping, Mailbox, Snapshot, grouping_named, post
 from trimif._messages import (
     AnnounceInterfaces,
     Announcement,
@@ -67,7 +67,7 @@ class Replay:
         return [line for line in difflib.ndiff(before, after) if line.startswith(("- ", "+ "))]
 
 
-def replay(lines: Iterable[str | Line]) -> Replay:
+def replay(lines: Iterable[str | Line], *, grouping: str | Grouping = "family") -> Replay:
     """Replay a recording.
 
     Names and connections depend on more than the host: requests for them and their answers are left out.
@@ -76,13 +76,14 @@ def replay(lines: Iterable[str | Line]) -> Replay:
         lines: of ``trimif watch --json``, or read already. If there are requests among them, those are posted, else
             one asks for everything; if there are no messages at all, everything is read at once. Facts without a fact
             mean that time passed; if there are none, every deadline is met on time.
+        grouping: what was given to `trimif.open_mif`.
 
     Raises:
         MalformedInput: a line is none.
     """
     read = [load_line(line) if isinstance(line, str) else line for line in lines]
     messages = [line for line in read if isinstance(line, MessageLine) and not _is_work(line.message)]
-    player = _Player(_mif_name(messages), read)
+    player = _Player(Core(_mif_name(messages), grouping_named(grouping)), read)
     for line in read:
         player.play(line)
     if read:
@@ -104,8 +105,8 @@ def _mif_name(messages: Iterable[MessageLine]) -> str:
 class _Player:
     """A core, and the one subscriber that it has."""
 
-    def __init__(self, name: str, recording: Sequence[Line]) -> None:
-        self.core = Core(name)
+    def __init__(self, core: Core, recording: Sequence[Line]) -> None:
+        self.core = core
         self.history: list[MessageLine] = []
         self._mailbox: Mailbox | None = None
         self._now = 0.0

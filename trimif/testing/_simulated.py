@@ -19,7 +19,7 @@ import trio
 from attrs import evolve
 
 from trimif import Mif
-from trimif._core import Core
+from trimif._core import Core, Grouping, grouping_named
 from trimif._facts import (
     AddressFact,
     AddressGone,
@@ -319,15 +319,19 @@ def _now() -> float:
 
 @protected_async
 @asynccontextmanager
-async def open_simulated_mif(host: SimulatedHost, *, record: Record | None = None) -> AsyncIterator[Mif]:
+async def open_simulated_mif(
+    host: SimulatedHost, *, grouping: str | Grouping = "family", record: Record | None = None
+) -> AsyncIterator[Mif]:
     """As `trimif.open_mif`, on a simulated host; several MIFs may be open on one host.
 
     Leaving the block closes the connections that no peer accepted. Those that were belong to whoever has them.
 
     Args:
+        grouping: as for `trimif.open_mif`.
         record: as for `trimif.open_mif`.
     """
-    mif = Mif(Core(host._next_mif_name()), [host], record, translate=host.translate, connect=host.connect)
+    core = Core(host._next_mif_name(), grouping_named(grouping))
+    mif = Mif(core, [host], record, translate=host.translate, connect=host.connect)
     try:
         async with run_element(mif):
             yield mif

@@ -7,20 +7,19 @@ and a fresh read of the lease files would give them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv6Address
 
-from trimif._core._host import HeldRouter, Host
+from trimif._core._host import Host
 from trimif._facts import (
     AddressFact,
     AllAddresses,
     AllLeases,
+    AllLinkConfigurations,
     AllLinks,
     AllRoutes,
     Fact,
     Lease,
     LinkFact,
     RouteFact,
-    RouterAdvertisement,
 )
 
 __all__ = ["Tables"]
@@ -39,14 +38,17 @@ class Tables:
     def present(self, now: float) -> Iterator[Fact]:
         """All that there is, in the order in which the real sources report it. What has expired is left out."""
         yield from self._host.limitations
-        yield from self._host.static.values()
-        yield from (AllLeases(source, leases) for source, leases in self._host.leases.items())
+        yield from (held.fact for held in self._host.static.values())
+        for source, leases in self._host.leases.items():
+            yield AllLeases(source, tuple(held.fact for held in leases))
+        for source, told in self._host.configurations.items():
+            yield AllLinkConfigurations(source, tuple(held.fact for held in told))
         yield AllLinks(tuple(self._host.links.values()))
         yield AllAddresses(tuple(each for each in self._addresses() if each.valid_until > now))
         yield AllRoutes(tuple(each for each in self._routes() if each.expires > now))
         for index, routers in self._host.routers.items():
-            for router, held in routers.items():
-                yield _advertisement(index, router, held)
+            for (router, _), held in routers.items():
+                yield held.advertisement(index, router)
 
     def _addresses(self) -> Iterator[AddressFact]:
         for addresses in self._host.addresses.values():
@@ -54,7 +56,7 @@ class Tables:
 
     def _routes(self) -> Iterator[RouteFact]:
         for routes in self._host.routes.values():
-            yield from routes.values()
+            yield from (held.fact for held in routes.values())
 
     def link(self, name: str) -> LinkFact:
         """The interface of that name.
@@ -82,17 +84,4 @@ class Tables:
 
     def leases_of(self, source: str) -> tuple[Lease, ...]:
         """The leases that one client holds."""
-        return tuple(each for each in self._host.leases.get(source, ()) if isinstance(each, Lease))
-
-
-def _advertisement(index: int, router: IPv6Address, held: HeldRouter) -> RouterAdvertisement:
-    return RouterAdvertisement(
-        index,
-        router,
-        held.header,
-        held.mtu,
-        tuple(held.prefixes.values()),
-        tuple(held.routes.values()),
-        tuple(held.dns_servers.items()),
-        tuple(held.search_domains.items()),
-    )
+        return tuple(each.fact for each in self._host.leases.get(source, ()) if isinstance(each.fact, Lease))
