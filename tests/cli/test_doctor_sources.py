@@ -91,14 +91,29 @@ def lease(address: str, expire: datetime) -> str:
     )
 
 
+def lease6(address: str, expire: datetime, interface: str = "eth0") -> str:
+    starts = int(expire.timestamp()) - 3600
+    return (
+        f'lease6 {{\n  interface "{interface}";\n  ia-na 00:00:00:01 {{\n'
+        f"    starts {starts};\n    renew 1;\n    rebind 2;\n"
+        f"    iaaddr {address} {{\n      starts {starts};\n      preferred-life 1800;\n      max-life 3600;\n    }}\n"
+        "  }\n  option dhcp6.client-id 0:1:2;\n  option dhcp6.server-id 0:1:3;\n}\n"
+    )
+
+
 def test_expired_leases_are_found_in_dhclients_files(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     over, running = (now + timedelta(hours=hours) for hours in (-1, 1))
     (tmp_path / "dhclient.eth0.leases").write_text(lease("198.51.100.9", running) + lease("198.51.100.7", over))
     (tmp_path / "dhclient.eth1.leases").write_text(lease("198.51.100.8", running))
     (tmp_path / "dhclient.eth2.leases").write_text("}")
-    found = list(read_expired_leases([tmp_path]))
-    assert found == [HostLease("eth0", "dhclient", ip_address("198.51.100.7"), expired=True)]
+    (tmp_path / "dhclient6.eth0.leases").write_text(
+        lease6("2001:db8::7", over) + lease6("2001:db8::8", running, "eth1")
+    )
+    assert set(read_expired_leases([tmp_path])) == {
+        HostLease("eth0", "dhclient", ip_address("198.51.100.7"), expired=True),
+        HostLease("eth0", "dhclient", ip_address("2001:db8::7"), expired=True),
+    }
 
 
 def test_current_leases_are_what_each_source_said_last() -> None:

@@ -26,6 +26,14 @@ pytestmark = pytest.mark.lab
 ROOT = Path(__file__).parents[2]
 STUB = "nameserver 127.0.0.53\n"
 PRIVATE_RESOLVER = 'mount --bind "$1" /etc/resolv.conf; shift; exec "$@"'
+PRIVATE_STATE = (
+    """\
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /var/lib/dhcpcd
+mount -t sysfs -o ro sysfs /sys
+"""
+    + PRIVATE_RESOLVER
+)
 UP_A, UP_B = "198.51.100.10", "198.51.100.70"
 
 
@@ -269,6 +277,25 @@ def test_two_dhclients_on_one_interface(lab: Lab) -> None:
     finally:
         second.end()
     assert doctor(lab).of("two programs") == []
+
+
+def test_dhcpcd_is_one_program_and_a_second_beside_dhclient(lab: Lab) -> None:
+    """It runs as seven processes, and says in their titles which interface it is for."""
+    (lab.directory / "dhcpcd.conf").write_text("nohook resolv.conf, hostname, timesyncd, ntp\nnoarp\n")
+    (lab.directory / "dhcpcd.resolv.conf").touch()
+    files = [str(lab.directory / "dhcpcd.resolv.conf"), "dhcpcd", "-B", "-f", str(lab.directory / "dhcpcd.conf")]
+    command = ["unshare", "--mount", "--uts", "sh", "-ec", PRIVATE_STATE, "sh", *files, "up-a"]
+    dhcpcd = Daemon(lab.host, command, lab.directory / "host.dhcpcd.log")
+    try:
+        poll_until(lambda: "leased" in dhcpcd.log(), "dhcpcd's lease")
+        assert doctor(lab).of("two programs") == []
+        client = lab.start_dhclient("up-a")
+        finding = doctor(lab).only("two programs")
+        assert finding["subject"] == "up-a"
+        for program, process in (("dhclient", client.process.pid), ("dhcpcd", dhcpcd.pid)):
+            assert f"{program} (process {process})" in finding["what"]
+    finally:
+        dhcpcd.end_gently()
 
 
 def test_without_a_privilege_it_says_what_it_cannot_see(lab: Lab) -> None:

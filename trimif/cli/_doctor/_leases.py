@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from trimif import IPAddress
 from trimif._errors import MalformedInput
 from trimif._facts import AllLeases, DHCPv6Lease, Fact, Lease
 from trimif._sources._files import FileContent, read_files
@@ -36,8 +37,7 @@ class CurrentLeases:
         """One for each address."""
         for leases in self._by_source.values():
             for lease in leases:
-                addresses = [lease.address] if isinstance(lease, Lease) else [each.address for each in lease.addresses]
-                for address in addresses:
+                for address, _valid_until in _addresses(lease):
                     yield HostLease(lease.interface, lease.origin.source, address)
 
 
@@ -50,8 +50,9 @@ def read_expired_leases(directories: Sequence[Path]) -> Iterator[HostLease]:
     now = time.time()
     for found in read_files((*DIRECTORIES, *directories), PATTERNS).values():
         for lease in _parse(found.octets) if isinstance(found, FileContent) else ():
-            if isinstance(lease, Lease) and lease.valid_until <= now:
-                yield HostLease(lease.interface, lease.origin.source, lease.address, expired=True)
+            for address, valid_until in _addresses(lease):
+                if valid_until <= now:
+                    yield HostLease(lease.interface, lease.origin.source, address, expired=True)
 
 
 def _parse(octets: bytes) -> Sequence[Lease | DHCPv6Lease]:
@@ -59,3 +60,10 @@ def _parse(octets: bytes) -> Sequence[Lease | DHCPv6Lease]:
         return parse_leases(octets.decode("latin-1"), datetime.timestamp)
     except MalformedInput:
         return ()
+
+
+def _addresses(lease: Lease | DHCPv6Lease) -> list[tuple[IPAddress, float]]:
+    """Each address, and until when it is valid, on the clock of the lease."""
+    if isinstance(lease, Lease):
+        return [(lease.address, lease.valid_until)]
+    return [(each.address, each.valid_until) for each in lease.addresses]
