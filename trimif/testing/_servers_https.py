@@ -99,7 +99,7 @@ def _peer_of(stream: trio.SocketStream) -> str:
 
 
 async def _read_request(stream: trio.abc.ReceiveStream, peer: str) -> HttpRequest | None:
-    octets = b""
+    octets = bytes(await stream.receive_some())
     while b"\r\n\r\n" not in octets:
         more = await stream.receive_some()
         if not more or len(octets) > LARGEST_HEAD:
