@@ -76,6 +76,8 @@ async def test_options_of_an_advertisement(host: Namespace, router: Router) -> N
                 prefixes=(AdvertisedPrefix(PREFIX, True, True, 3600, 1800),),
                 dns_servers=((IPv6Address("2001:db8:a::53"), 600),),
                 search_domains=(("isp-a.example", math.inf),),
+                captive_portal="https://portal.isp-a.example/",
+                pref64=((IPv6Network("64:ff9b::/96"), 800),),
             )
         )
         await until_route_lasts(mirror, (1700, 1801))
@@ -91,6 +93,10 @@ async def test_options_of_an_advertisement(host: Namespace, router: Router) -> N
         assert server == IPv6Address("2001:db8:a::53")
         assert until == pytest.approx(now + 600, abs=5)
         assert [each.search_domains for each in told if each.search_domains] == [(("isp-a.example", math.inf),)]
+        assert [each.captive_portal for each in told if each.captive_portal] == ["https://portal.isp-a.example/"]
+        (((nat64, until),),) = [each.pref64 for each in told if each.pref64]
+        assert nat64 == IPv6Network("64:ff9b::/96")
+        assert until == pytest.approx(now + 800, abs=5)
 
 
 async def test_a_lifetime_that_is_renewed_without_an_event(router: Router) -> None:

@@ -1,10 +1,16 @@
-"""A router that answers solicitations and advertises itself (RFC 4861, 6.2): no forwarding, only the advertisements."""
+"""A router that answers solicitations and advertises itself (RFC 4861, 6.2): no forwarding, only the advertisements.
+
+It says whatever `RouterAdvertisement` can say, which no router daemon does: explicit provisioning domains, captive
+portals, NAT64 prefixes, encrypted name servers. Several may be on one link, each with a link-local address of its own.
+"""
 
 from __future__ import annotations
 
 import errno
 import socket
 import struct
+from collections.abc import Sequence
+from ipaddress import IPv6Address
 
 import trio
 
@@ -21,36 +27,54 @@ ICMP6_FILTER = 1
 ADDRESS_SECONDS = 0.02
 """How soon to look again whether there is an address to send from."""
 
+_PACKET_INFORMATION = struct.Struct("@16sI")
+
 
 async def serve_router_advertisements(
     namespace: Namespace,
     device: str,
-    advertisement: RouterAdvertisement,
-    *,
+    *advertisements: RouterAdvertisement,
+    source: IPv6Address | None = None,
     interval: float = 30,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Advertise on a device of a namespace until cancelled; started when the socket is open.
 
     Args:
-        advertisement: what to say; its deadlines are lifetimes from now, that is relative to 0, each time afresh.
-        interval: seconds between advertisements that nobody asked for; the first is sent at once.
+        advertisements: what to say; their deadlines are lifetimes from now, that is relative to 0, each time afresh.
+            For several provisioning domains "a router MUST send multiple RAs" (RFC 8801, 3.2).
+        source: the router's address, a link-local one of the device, which is waited for; if not given, the kernel
+            chooses.
+        interval: seconds between advertisements that nobody asked for; the first are sent at once.
     """
-    octets = encode_router_advertisement(advertisement, 0.0)
+    messages = [encode_router_advertisement(advertisement, 0.0) for advertisement in advertisements]
     with trio.socket.from_stdlib_socket(_open_endpoint(namespace, device)) as endpoint:
         index = _index_of(namespace, device)
         task_status.started()
         while True:
-            try:
-                await endpoint.sendto(octets, (ALL_NODES, 0, 0, index))
-            except OSError as error:
-                if error.errno != errno.EADDRNOTAVAIL:
-                    raise
-                await trio.sleep(ADDRESS_SECONDS)  # the link-local address is still tentative
+            if not await _advertise(endpoint, messages, source, index):
+                await trio.sleep(ADDRESS_SECONDS)
                 continue
             # Unicast answers are allowed (RFC 4861, 6.2.6: MAY), but the solicitor may have no address yet.
             with trio.move_on_after(interval):
                 await endpoint.recvfrom(1500)
+
+
+async def _advertise(
+    endpoint: trio.socket.SocketType, messages: Sequence[bytes], source: IPv6Address | None, index: int
+) -> bool:
+    """Send each message; returns whether there was an address to send from."""
+    packet_information = _PACKET_INFORMATION.pack(b"" if source is None else source.packed, index)
+    ancillary = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, packet_information)]
+    await trio.lowlevel.checkpoint()
+    try:
+        for octets in messages:
+            await endpoint.sendmsg([octets], ancillary, 0, (ALL_NODES, 0, 0, index))
+    except OSError as error:
+        if error.errno not in (errno.EADDRNOTAVAIL, errno.EINVAL):  # the second if it is the address that we name
+            raise
+        return False  # the link-local address is still tentative
+    return True
 
 
 def _index_of(namespace: Namespace, device: str) -> int:
