@@ -6,12 +6,12 @@ Data that are lists are joined, each item once; of the others one is chosen. Whe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import evolve, frozen
 
-from trimif._core._evidence import Contribution, Datums
+from trimif._core._evidence import Contribution, Datums, claims_of
 from trimif._information import Datum, DelegatedPrefix, Information, PortalInformation, PvdInformation
 from trimif._model import ElementType, IPAddress, Origin
 
@@ -46,6 +46,9 @@ SINGLE: Mapping[Information[Any], Choose] = {
 """Identifiers whose data is no list, and which datum counts where there are several."""
 
 
+ORDER = {kind: rank for rank, kind in enumerate(ElementType)}
+
+
 @frozen
 class Element:
     """A configuration element: the content of what the draft calls RA, DHCPv6, DHCPv4.
@@ -66,25 +69,20 @@ class Element:
 
 def elements_of(contributions: Iterable[Contribution]) -> tuple[Element, ...]:
     """One element for each type of contribution, in the order of the types."""
-    return tuple(_elements(tuple(contributions)))
-
-
-def _elements(contributions: tuple[Contribution, ...]) -> Iterator[Element]:
-    for kind in ElementType:
-        parts = [each for each in contributions if each.type is kind]
-        if parts:
-            yield _element(kind, parts)
+    parts: dict[ElementType, list[Contribution]] = {}
+    for each in contributions:
+        parts.setdefault(each.type, []).append(each)
+    return tuple(_element(kind, parts[kind]) for kind in sorted(parts, key=ORDER.__getitem__))
 
 
 def _element(kind: ElementType, parts: list[Contribution]) -> Element:
-    told = [information for information in Information.all() if any(information in part.data for part in parts)]
+    told = dict.fromkeys(information for part in parts for information in part.data)
     provenance = {information: _joined(information, parts) for information in told}
     data = {
-        information: datums[0].value if information in SINGLE else tuple(datum.value for datum in datums)
+        information: datums[0].value if information in SINGLE else tuple([datum.value for datum in datums])
         for information, datums in provenance.items()
     }
-    claims = frozenset[IPAddress]().union(*(part.claims for part in parts))
-    return Element(kind, parts[0].origin, data, provenance, claims)
+    return Element(kind, parts[0].origin, data, provenance, claims_of(parts))
 
 
 def _joined(information: Information[Any], parts: list[Contribution]) -> tuple[Datum[Any], ...]:

@@ -12,7 +12,7 @@ that the core knows when to look again.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, TypeAlias
@@ -24,7 +24,20 @@ from trimif._facts import AddressFact
 from trimif._information import Datum, Information, PvdOption
 from trimif._model import ElementType, Family, InterfaceKind, IPAddress, IPNetwork, Origin, Value
 
-__all__ = ["Clock", "Contribution", "Datums", "Evidence", "datums", "family_of", "network_of", "of_family", "put_in"]
+__all__ = [
+    "Clock",
+    "Contribution",
+    "Datums",
+    "Evidence",
+    "Scene",
+    "claims_of",
+    "datums",
+    "family_of",
+    "frozen_data",
+    "network_of",
+    "of_family",
+    "put_in",
+]
 
 NETWORKS = 4096
 """How many networks are remembered."""
@@ -140,6 +153,13 @@ def of_family(items: Iterable[Any], family: Family) -> tuple[Any, ...]:
     """Addresses and networks of one family, and all that has none, such as names."""
     kinds = IPv4Address | IPv4Network | IPv6Address | IPv6Network
     return tuple(item for item in items if not isinstance(item, kinds) or family_of(item) is family)
+
+
+def claims_of(contributions: Sequence[Contribution]) -> frozenset[IPAddress]:
+    """The addresses that any of them claims."""
+    if len(contributions) == 1:  # the usual case, and sets of addresses are slow
+        return contributions[0].claims
+    return frozenset[IPAddress]().union(*(each.claims for each in contributions))
 
 
 def datums(values: Iterable[Any], origin: Origin, received: float, until: float) -> list[Datum[Any]]:

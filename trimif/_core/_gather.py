@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 
 from attrs import field, frozen
 
-from trimif._core._evidence import Clock, Contribution, Evidence, Scene, frozen_data, put_in
+from trimif._core._evidence import Clock, Contribution, Evidence, Scene, claims_of, frozen_data, put_in
 from trimif._core._evidence_of_leases import contributions_of_leases, leased_addresses, no_longer_than_leased
 from trimif._core._evidence_of_people import configurations_of, contributions_of_people
 from trimif._core._evidence_of_routers import contributions_of_routers
 from trimif._core._host import HeldAddress, Host, Received
 from trimif._facts import AdditionalInformation, AddressFact, PortalStatus
 from trimif._information import Data, Datum, Information
-from trimif._model import ElementType, Family, InterfaceDetails, InterfaceKind, IPAddress, Origin
+from trimif._model import ElementType, Family, InterfaceDetails, InterfaceKind, Origin
 
 CARRIER_SECONDS = 5.0
 """How long domains outlive the loss of carrier: a cable that is plugged in again at once ends nothing."""
@@ -53,10 +53,10 @@ def gather(host: Host, index: int, now: float) -> Gathered:
     ends = leased_addresses(scene)
     by_dhcpv6 = frozenset(address for address in ends if address.version == 6)
     dynamic = [*contributions_of_routers(scene, by_dhcpv6), *contributions_of_leases(scene)]
-    claimed = _claimed(dynamic)
+    claimed = claims_of(dynamic)
     unclaimed = [each for each in held if each.fact.address not in claimed] if claimed else list(held)
     contributions = (*dynamic, *contributions_of_people(scene, unclaimed))
-    claimed = _claimed(contributions)
+    claimed = claims_of(contributions)
     addresses = tuple(no_longer_than_leased(fact, ends) for fact in scene.usable if fact.address in claimed)
     details = _details(scene, contributions)
     evidence = Evidence(link.name, details.kind, contributions)
@@ -68,10 +68,6 @@ def _usable(host: Host, index: int, clock: Clock) -> Iterator[HeldAddress]:
     for held in host.addresses.get(index, {}).values():
         if not held.fact.tentative and not held.link_local and clock.running(held.fact.valid_until):
             yield held
-
-
-def _claimed(contributions: Iterable[Contribution]) -> frozenset[IPAddress]:
-    return frozenset[IPAddress]().union(*(each.claims for each in contributions))
 
 
 # ---------------------------------------------------------------- the interface itself

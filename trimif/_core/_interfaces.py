@@ -10,6 +10,7 @@ from attrs import define, field
 
 from trimif._core._difference import Change, difference, is_refresh, withdrawal_of
 from trimif._core._elements import Element, elements_of, is_same_content
+from trimif._core._evidence import claims_of
 from trimif._core._gather import Gathered
 from trimif._core._grouping import Group
 from trimif._facts import AddressFact, LinkFact
@@ -208,7 +209,7 @@ def _addresses(
     domain: DomainId, group: Group, gathered: Gathered, before: Mapping[IPAddress, Address]
 ) -> dict[IPAddress, Address]:
     addresses: dict[IPAddress, Address] = {}
-    claims = frozenset[IPAddress]().union(*(each.claims for each in group.contributions))
+    claims = claims_of(group.contributions)
     for fact in gathered.addresses:
         if fact.address not in claims:
             continue
