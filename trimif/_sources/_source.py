@@ -61,3 +61,12 @@ class Solicitor(Protocol):
     def solicit(self, index: int) -> None:
         """The link of that index has a usable link-local address: ask it. Never blocks."""
         ...
+
+
+@runtime_checkable
+class Observer(Protocol):
+    """A source that has to know what the others report."""
+
+    def observe(self, facts: Sequence[Fact]) -> None:
+        """Facts that were just applied, of all sources, its own included. Never blocks, and reports nothing itself."""
+        ...
