@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from attrs import evolve, frozen
 
-from trimif import ElementType, Family, Information, Limitation, Snapshot
+from trimif import ElementType, Family, Information, Limitation, PortalInformation, Snapshot
 from trimif.cli._doctor._finding import Severity
 from trimif.cli._doctor._picture import Configurator, HostLease, NextHop, Picture
 
@@ -69,6 +69,14 @@ CASES = [
         "no provisioning domain besides",
         "ip link set up-a up",
         UNPLUGGED,
+    ),
+    Case(
+        "captive portals",
+        WARNING,
+        "up-b/ipv4",
+        "does not let this host through yet",
+        "open https://portal.example/login in a browser",
+        with_data(HEALTHY, "up-b/ipv4", {Information.PORTAL: PortalInformation(True, "https://portal.example/login")}),
     ),
     Case("loopback", PROBLEM, "lo", "is down", "ip link set lo up", with_interface(HEALTHY, "lo", up=False)),
     Case(

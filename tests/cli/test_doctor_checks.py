@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import pytest
 from attrs import evolve
 
-from trimif import ElementType, Family, Information, InterfaceKind, Snapshot
+from trimif import ElementType, Family, Information, InterfaceKind, PortalInformation, Snapshot
 from trimif.cli._doctor._checks import CHECKS, diagnose
 from trimif.cli._doctor._finding import Finding
 from trimif.cli._doctor._picture import Configurator, HostLease, Picture, Topic, Unseen
@@ -73,6 +73,10 @@ def test_the_larger_of_two_filters_counts(general: int, own: int) -> None:
 def test_a_filter_is_not_to_blame_where_no_packet_leaves() -> None:
     picture = with_settings(NO_DEFAULT_B, "up-b", rp_filter=1)
     assert [name for name, _ in found(picture)] == ["default routes"]
+
+
+def test_a_portal_that_lets_us_through_is_no_fault() -> None:
+    assert found(with_data(HEALTHY, "up-b/ipv4", {Information.PORTAL: PortalInformation(captive=False)})) == []
 
 
 def test_a_vpn_needs_no_default_route() -> None:

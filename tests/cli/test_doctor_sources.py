@@ -190,14 +190,15 @@ def test_managed_interfaces_are_in_state_files(tmp_path: Path) -> None:
     assert managed_interfaces({2: "eth0"}, manager, networkd) == {}
     for directory in (manager, networkd):
         directory.mkdir()
-    (manager / "2").write_text("[device]\nmanaged=true\nroute-metric-default-effective=100\n")
-    (manager / "3").write_text("[device]\nmanaged=true\nconnection-uuid=6855a4a5\n")  # only looked at
-    (manager / "4").write_text("[device]\nmanaged=false\nroute-metric-default-effective=100\n")
+    (manager / "2").write_text("[device]\nmanaged=true\nroute-metric-default-aspired=100\n")
+    (manager / "3").write_text("[device]\nmanaged=true\nroute-metric-default-effective=100\n")  # only looked at
+    (manager / "4").write_text("[device]\nmanaged=false\nroute-metric-default-aspired=100\n")
+    (manager / "5").write_text("[device]\nmanaged=true\n\n[dhcp4]\ndhcp4.ip_address=198.51.100.70\n")
     (networkd / "3").write_text("# This is private data. Do not parse.\nADMIN_STATE=configured\n")
     (networkd / "2").write_text("ADMIN_STATE=unmanaged\n")
     names = {2: "eth0", 3: "eth1", 4: "eth2", 5: "eth3"}
     assert managed_interfaces(names, manager, networkd) == {
-        "NetworkManager": frozenset({"eth0"}),
+        "NetworkManager": frozenset({"eth0", "eth3"}),
         "networkd": frozenset({"eth1"}),
     }
 
@@ -209,9 +210,8 @@ def test_real_processes_are_read(tmp_path: Path) -> None:
     with subprocess.Popen([str(program), "60"]) as sleeper:
         try:
             deadline = time.monotonic() + 10
-            while not (found := [each for each in read_processes() if each.number == sleeper.pid]):
-                assert time.monotonic() < deadline
-            assert found == [Process(sleeper.pid, os.getpid(), "dhclient", ("60",))]
+            while Process(sleeper.pid, os.getpid(), "dhclient", ("60",)) not in read_processes():
+                assert time.monotonic() < deadline  # a new program has its name before its arguments
         finally:
             sleeper.kill()
     assert not any(each.number == sleeper.pid for each in read_processes())

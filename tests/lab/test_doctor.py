@@ -26,6 +26,7 @@ pytestmark = pytest.mark.lab
 ROOT = Path(__file__).parents[2]
 STUB = "nameserver 127.0.0.53\n"
 PRIVATE_RESOLVER = 'mount --bind "$1" /etc/resolv.conf; shift; exec "$@"'
+OTHER_RUN_DIRECTORY = 'mount --bind "$1" /run; shift; exec "$@"'
 PRIVATE_STATE = (
     """\
 mount -t tmpfs tmpfs /run
@@ -55,11 +56,19 @@ class Report:
 
 
 def run_doctor(
-    lab: Lab, *options: str, namespace: Namespace | None = None, resolver: str = STUB, prefix: Sequence[str] = ()
+    lab: Lab,
+    *options: str,
+    namespace: Namespace | None = None,
+    resolver: str = STUB,
+    prefix: Sequence[str] = (),
+    run: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
+    """`run` is the ``/run`` of the host's managers."""
     file = lab.directory / "resolv.conf"
     file.write_text(resolver)
     command = [*prefix, sys.executable, "-m", "trimif.cli", "doctor", "--leases", str(lab.lease_directory), *options]
+    if run is not None:
+        command = ["sh", "-ec", OTHER_RUN_DIRECTORY, "sh", str(run), *command]
     private = ["unshare", "--mount", "sh", "-ec", PRIVATE_RESOLVER, "sh", str(file), *command]
     done = (namespace or lab.host).run(private, cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert done.stderr == ""

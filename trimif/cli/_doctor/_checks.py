@@ -15,6 +15,7 @@ RESOLVER_FILE = frozenset({Topic.RESOLVER_FILE})
 
 CHECKS = (
     Check("networks", _links.find_no_network, "there is one at least"),
+    Check("captive portals", _links.find_captive_portals, "none holds this host back"),
     Check("loopback", _links.find_loopback_down, "is up"),
     Check("routes", _routing.find_no_route, "lead out of every network's interface", TABLES),
     Check("default routes", _routing.find_no_default_route, "every network with a router has one", TABLES),

@@ -1,4 +1,4 @@
-"""Checks of the interfaces: is there a network at all, and does IPv6 work on each?"""
+"""Checks of the interfaces: is there a network at all, does it let us in, and does IPv6 work on each?"""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from trimif.cli._doctor._finding import Finding, Severity, command, set_paramete
 from trimif.cli._doctor._picture import Picture
 
 __all__ = [
+    "find_captive_portals",
     "find_disabled_ipv6",
     "find_loopback_down",
     "find_no_network",
@@ -34,6 +35,21 @@ def find_no_network(picture: Picture) -> Iterator[Finding]:
         "There is no network to use.",
         command("ip", "link", "set", down[0], "up") if down else "plug in a cable, or join a wireless network",
     )
+
+
+def find_captive_portals(picture: Picture) -> Iterator[Finding]:
+    """Networks that let nothing through until a person has seen a web page (RFC 8908)."""
+    for _interface, domain in picture.domains():
+        for element in domain.elements:
+            portal = element.data.get(Information.PORTAL)
+            if portal is not None and portal.captive:
+                yield Finding(
+                    Severity.WARNING,
+                    domain.announcement.name,
+                    "is behind a captive portal that does not let this host through yet",
+                    "Connects through this network end at the portal, or time out.",
+                    f"open {portal.user_portal_url or 'any web page'} in a browser, through this network",
+                )
 
 
 def find_loopback_down(picture: Picture) -> Iterator[Finding]:

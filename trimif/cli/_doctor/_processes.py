@@ -163,8 +163,12 @@ def _names_of(
 
 
 def _network_manager_manages(state: Mapping[str, str]) -> bool:
-    """A link that somebody else configured is "managed" too, under a connection made up for it; only looked at."""
-    return state.get("managed") in ("true", "full") and "route-metric-default-effective" in state
+    """A link that somebody else configured is "managed" too, under a connection made up for it; only looked at.
+
+    What NetworkManager configures itself has a lease in most cases, or a metric that it would like to have.
+    """
+    own = {"[dhcp4]", "[dhcp6]", "route-metric-default-aspired"}
+    return state.get("managed") in ("true", "full") and not own.isdisjoint(state)
 
 
 def _networkd_manages(state: Mapping[str, str]) -> bool:
