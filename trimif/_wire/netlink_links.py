@@ -32,11 +32,17 @@ _NUMBER = struct.Struct("=I")
 _KIND_BY_DRIVER = {
     **dict.fromkeys((b"bridge", b"openvswitch"), InterfaceKind.BRIDGE),
     **dict.fromkeys((b"wwan", b"rmnet"), InterfaceKind.CELLULAR),
-    **dict.fromkeys((b"tun", b"wireguard", b"ovpn", b"ppp", b"xfrm", b"vti", b"vti6"), InterfaceKind.TUNNEL),
-    **dict.fromkeys((b"ipip", b"sit", b"ip6tnl", b"gre", b"ip6gre"), InterfaceKind.TUNNEL),
-    **dict.fromkeys((b"gretap", b"ip6gretap", b"vxlan", b"geneve", b"amt", b"gtp"), InterfaceKind.TUNNEL),
+    **dict.fromkeys((b"tun", b"wireguard", b"ovpn", b"ovpn-dco", b"ppp"), InterfaceKind.TUNNEL),
+    **dict.fromkeys((b"ipip", b"sit", b"ip6tnl", b"gre", b"ip6gre", b"xfrm", b"vti", b"vti6"), InterfaceKind.TUNNEL),
+    **dict.fromkeys((b"gretap", b"ip6gretap", b"erspan", b"ip6erspan", b"vxlan", b"geneve"), InterfaceKind.TUNNEL),
+    **dict.fromkeys((b"bareudp", b"amt", b"gtp"), InterfaceKind.TUNNEL),
+    b"dsa": InterfaceKind.ETHERNET,  # a port of a switch: a socket in the wall of a router
+    b"virt_wifi": InterfaceKind.WIFI,
+    **dict.fromkeys((b"can", b"ipoib", b"lowpan"), InterfaceKind.OTHER),
 }
-"""By IFLA_INFO_KIND; every other driver that gives one makes links out of other links: VIRTUAL."""
+"""By IFLA_INFO_KIND; every other driver that gives one makes links out of other links: VIRTUAL.
+
+A VLAN or a bond is VIRTUAL whatever is below it: that is another interface, with a kind of its own."""
 
 _KIND_BY_HARDWARE = {
     ARPHRD_ETHER: InterfaceKind.ETHERNET,
