@@ -69,7 +69,7 @@ def drawn(tree: Snapshot) -> str:
 
 TREE = """\
 example.com: wifi, up, no carrier, MTU 1500
-└── eth0/ipv4 (example.com)
+└── eth0/ipv4 (explicit)
     ├── DHCPv4, example.com from 198.51.100.1
     │   ├── DNS servers: 198.51.100.1, 198.51.100.2
     │   ├── search domains: example.com

@@ -45,7 +45,8 @@ from trimif import (
     TranslationOutcome,
 )
 from trimif.cli._terminal import escape, for_people, seconds_left
-from trimif.testing._words import Describer, describe_data
+from trimif.testing._data_words import describe_data
+from trimif.testing._words import Describer
 
 INTERFACE, DOMAIN = InterfaceId("interface-1"), DomainId("domain-1")
 ADDRESS = IPv4Address("198.51.100.7")
@@ -142,7 +143,7 @@ def test_no_network_can_steer_the_terminal(text: str) -> None:
         )
     ]
     assert all(line.isprintable() for line in lines)
-    assert describe_data((text, text)).isprintable()
+    assert describe_data(Information.SEARCH_DOMAINS, (text, text), 0.0).isprintable()
 
 
 def test_escapes_are_readable() -> None:

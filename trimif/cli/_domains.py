@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import trio
 from cyclopts import Parameter
@@ -30,6 +30,7 @@ from trimif import (
 from trimif.cli._terminal import escape
 
 __all__ = [
+    "GroupingName",
     "LeaseDirectories",
     "Seconds",
     "UnknownDomain",
@@ -51,6 +52,10 @@ LeaseDirectories: TypeAlias = Annotated[
     ),
 ]
 """An option that most commands have."""
+
+
+GroupingName: TypeAlias = Literal["family", "interface", "router"]
+"""The policies that have a name; one's own function is for programs."""
 
 
 Seconds: TypeAlias = Annotated[float, Parameter(validator=Number(gte=0))]

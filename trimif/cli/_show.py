@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,58 +14,51 @@ from rich.text import Text
 from rich.tree import Tree
 
 import trimif
-from trimif import DomainSnapshot, ElementSnapshot, Information, InterfaceSnapshot, MifStatistics, Snapshot
-from trimif.cli._domains import LeaseDirectories, Seconds, describe_limitations, wait_settled
+from trimif import (
+    Datum,
+    DomainSnapshot,
+    ElementSnapshot,
+    Information,
+    InterfaceSnapshot,
+    MifStatistics,
+    Origin,
+    Snapshot,
+)
+from trimif.cli._data import LABELS, data_to_json
+from trimif.cli._domains import GroupingName, LeaseDirectories, Seconds, describe_limitations, wait_settled
 from trimif.cli._run import emit, run
 from trimif.cli._terminal import escape, for_people, seconds_left
-from trimif.testing._words import ELEMENT_NAMES, describe_data, describe_interface
+from trimif.testing._data_words import describe_data, describe_item
+from trimif.testing._words import ELEMENT_NAMES, describe_interface
 
 __all__ = ["draw_tree", "show", "to_json"]
 
 UNWRAPPED = 1000  # columns of what is no terminal
 
-LABELS: dict[Information[Any], str] = {
-    Information.DNS_SERVERS: "DNS servers",
-    Information.SEARCH_DOMAINS: "search domains",
-    Information.SPLIT_DOMAINS: "split domains",
-    Information.DNS_SELECTION: "DNS selection",
-    Information.ENCRYPTED_DNS: "encrypted DNS",
-    Information.ROUTERS: "routers",
-    Information.ROUTES: "routes",
-    Information.PREFIXES: "prefixes",
-    Information.DELEGATED_PREFIXES: "delegated prefixes",
-    Information.PREF64: "NAT64 prefixes",
-    Information.MTU: "MTU",
-    Information.NTP_SERVERS: "NTP servers",
-    Information.NTP_NAMES: "NTP servers by name",
-    Information.CAPTIVE_PORTAL: "captive portal API",
-    Information.PORTAL: "captive portal",
-    Information.PVD: "provisioning domain",
-    Information.PVD_INFORMATION: "additional information",
-    Information.LEASE: "lease",
-    Information.IPV6_ONLY_WAIT: "IPv6-only wait",
-    Information.WEB_PROXY: "web proxy",
-    Information.METERED: "metered",
-    Information.LINK_TYPE: "link",
-    Information.RAW_OPTIONS: "other options",
-    Information.VALID_UNTIL: "valid",
-}
 
-
-def show(*, json: bool = False, wait: Seconds = 1.0, leases: LeaseDirectories = ()) -> int:
+def show(
+    *,
+    json: bool = False,
+    origins: bool = False,
+    grouping: GroupingName = "family",
+    wait: Seconds = 1.0,
+    leases: LeaseDirectories = (),
+) -> int:
     """Show what networks told this host: interfaces, provisioning domains, their configuration and addresses.
 
     For example `trimif show`, or `trimif show --json | jq '.interfaces[].domains[].name'`.
 
     Args:
-        json: For programs: one JSON object. Times are seconds left, null for ever.
+        json: For programs: one JSON object. Times are seconds left, null for ever; an age is the seconds since.
+        origins: Also say of each datum who told it, how long ago, and for how long it is valid.
+        grouping: How domains are formed: one for each address family, for each interface, or for each router.
         wait: Seconds in which routers may answer, if not everything is known at once.
     """
-    return run(lambda: _show(json, wait, leases))
+    return run(lambda: _show(json, origins, grouping, wait, leases))
 
 
-async def _show(as_json: bool, patience: float, leases: Sequence[Path]) -> int:
-    async with trimif.open_mif(lease_directories=leases) as mif:
+async def _show(as_json: bool, origins: bool, grouping: str, patience: float, leases: Sequence[Path]) -> int:
+    async with trimif.open_mif(grouping=grouping, lease_directories=leases) as mif:
         await wait_settled(mif, patience)
         snapshot, statistics, now = mif.snapshot(), mif.statistics(), trio.current_time()
     if as_json:
@@ -74,7 +66,7 @@ async def _show(as_json: bool, patience: float, leases: Sequence[Path]) -> int:
         return 0
     console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else UNWRAPPED)
     with console.capture() as text:  # Rich would leave a closed pipe by SystemExit
-        console.print(*draw_tree(snapshot, now), sep="\n")
+        console.print(*draw_tree(snapshot, now, origins=origins), sep="\n")
     emit(text.get().rstrip("\n"))
     for line in describe_limitations(statistics.limitations):
         emit(line)
@@ -84,39 +76,47 @@ async def _show(as_json: bool, patience: float, leases: Sequence[Path]) -> int:
 # ---------------------------------------------------------------- for people
 
 
-def draw_tree(snapshot: Snapshot, now: float) -> Iterator[Tree]:
+def draw_tree(snapshot: Snapshot, now: float, *, origins: bool = False) -> Iterator[Tree]:
     """A tree for each interface.
 
     Args:
         now: to which the deadlines refer.
+        origins: say of each datum where it came from.
     """
     for interface in snapshot.interfaces:
         tree = Tree(Text(describe_interface(interface.announcement), style="bold"))
         for domain in interface.domains:
-            _add_domain(tree, domain, now)
+            _add_domain(tree, domain, now, origins)
         yield tree
 
 
-def _add_domain(tree: Tree, domain: DomainSnapshot, now: float) -> None:
+def _add_domain(tree: Tree, domain: DomainSnapshot, now: float, origins: bool) -> None:
     announcement = domain.announcement
-    explicit = f" ({escape(announcement.explicit_id)})" if announcement.explicit_id else ""
+    explicit = " (explicit)" if announcement.explicit_id else ""
     branch = tree.add(Text(f"{escape(announcement.name)}{explicit}", style="bold cyan"))
     for element in domain.elements:
-        _add_element(branch, element, now)
+        _add_element(branch, element, now, origins)
     for address in domain.addresses:
         valid, preferred = (for_people(until - now) for until in (address.valid_until, address.preferred_until))
         text = f"address {address.address}/{address.prefix_length}, valid {valid}"
         branch.add(Text(text if valid == preferred else f"{text}, preferred {preferred}"))
 
 
-def _add_element(branch: Tree, element: ElementSnapshot, now: float) -> None:
+def _add_element(branch: Tree, element: ElementSnapshot, now: float, origins: bool) -> None:
     announcement = element.announcement
     twig = branch.add(Text(f"{ELEMENT_NAMES[announcement.element]}, {escape(announcement.origin)}", style="cyan"))
     for information in Information.all():
         if information in element.data:
-            datum = element.data[information]
-            text = for_people(datum - now) if information is Information.VALID_UNTIL else describe_data(datum)
-            twig.add(Text(f"{LABELS[information]}: {text}"))
+            text = describe_data(information, element.data[information], now)
+            leaf = twig.add(Text(f"{LABELS[information]}: {text}"))
+            for datum in element.provenance.get(information, ()) if origins else ():
+                leaf.add(Text(_describe_origin(datum, now), style="dim"))
+
+
+def _describe_origin(datum: Datum[Any], now: float) -> str:
+    age = f"{for_people(now - datum.received)} ago" if now > datum.received else "just now"
+    said = f"{escape(datum.origin)}, {age}, valid {for_people(datum.valid_until - now)}"
+    return said if isinstance(datum.value, float) else f"{describe_item(datum.value, now)}: {said}"
 
 
 # ---------------------------------------------------------------- for programs
@@ -140,6 +140,7 @@ def _interface_to_json(interface: InterfaceSnapshot, now: float) -> dict[str, An
         "mtu": details.mtu,
         "up": details.up,
         "carrier": details.carrier,
+        "metered": details.metered,
         "domains": [_domain_to_json(domain, now) for domain in interface.domains],
     }
 
@@ -163,27 +164,26 @@ def _domain_to_json(domain: DomainSnapshot, now: float) -> dict[str, Any]:
 
 
 def _element_to_json(element: ElementSnapshot, now: float) -> dict[str, Any]:
-    origin = element.announcement.origin
+    told = [information for information in Information.all() if information in element.data]
     return {
         "type": element.announcement.element.value,
-        "source": origin.source,
-        "server": None if origin.server is None else str(origin.server),
-        "data": {
-            information.name.lower(): _datum_to_json(information, element.data[information], now)
-            for information in Information.all()
-            if information in element.data
+        **_origin_to_json(element.announcement.origin),
+        "data": {each.name.lower(): data_to_json(each, element.data[each], now) for each in told},
+        "provenance": {
+            each.name.lower(): [_datum_to_json(each, datum, now) for datum in element.provenance.get(each, ())]
+            for each in told
         },
     }
 
 
-def _datum_to_json(information: Information[Any], datum: Any, now: float) -> Any:
-    if information is Information.VALID_UNTIL:
-        return seconds_left(datum, now)
-    if information is Information.ROUTES:
-        return [
-            {"destination": str(route.destination), "gateway": None if route.gateway is None else str(route.gateway)}
-            for route in datum
-        ]
-    if isinstance(datum, tuple):
-        return [str(item) for item in datum]
-    return datum if not isinstance(datum, float) or math.isfinite(datum) else None
+def _datum_to_json(information: Information[Any], datum: Datum[Any], now: float) -> dict[str, Any]:
+    return {
+        "value": data_to_json(information, datum.value, now),
+        **_origin_to_json(datum.origin),
+        "age": round(max(0.0, now - datum.received), 3),
+        "valid": seconds_left(datum.valid_until, now),
+    }
+
+
+def _origin_to_json(origin: Origin) -> dict[str, Any]:
+    return {"source": origin.source, "server": None if origin.server is None else str(origin.server)}

@@ -41,9 +41,10 @@ from trimif._messages import (
     TranslateName,
 )
 from trimif._model import DomainId, ElementType, InterfaceId
+from trimif.testing._data_words import describe_data
 from trimif.testing._text import escape, for_people
 
-__all__ = ["ELEMENT_NAMES", "Describer", "describe_data", "describe_interface"]
+__all__ = ["ELEMENT_NAMES", "Describer", "describe_interface"]
 
 ELEMENT_NAMES = {
     ElementType.RA: "RA",
@@ -55,18 +56,12 @@ ELEMENT_NAMES = {
 }
 
 
-def describe_data(data: object) -> str:
-    """Configuration data as text: items with commas, ``none`` for an empty list. Escaped."""
-    if isinstance(data, tuple):
-        return ", ".join(escape(item) for item in data) or "none"
-    return escape(data)
-
-
 def describe_interface(announcement: InterfaceAnnouncement) -> str:
     """``eth0: ethernet, up, MTU 1500``; escaped."""
     details = announcement.details
     state = "down" if not details.up else "up" if details.carrier else "up, no carrier"
-    return f"{escape(announcement.name)}: {details.kind.value}, {state}, MTU {details.mtu}"
+    metered = {None: "", True: ", metered", False: ", not metered"}[details.metered]
+    return f"{escape(announcement.name)}: {details.kind.value}, {state}, MTU {details.mtu}{metered}"
 
 
 class Describer:
@@ -178,7 +173,7 @@ class Describer:
 
     @_say.register
     def _(self, message: ConfigurationData) -> str:  # type: ignore[type-arg]
-        return f"{self._datum(message)}: {describe_data(message.data)}"
+        return f"{self._datum(message)}: {describe_data(message.information, message.data, self._now)}"
 
     @_say.register
     def _(self, message: NoConfigurationData) -> str:
