@@ -20,6 +20,7 @@ from .doctor_pictures import (
     advertised,
     domain,
     element,
+    route,
     way,
     with_address,
     with_data,
@@ -75,6 +76,32 @@ def test_a_filter_is_not_to_blame_where_no_packet_leaves() -> None:
     assert [name for name, _ in found(picture)] == ["default routes"]
 
 
+def test_a_new_default_route_is_the_last_choice() -> None:
+    picture = evolve(NO_DEFAULT_B, routes=(*NO_DEFAULT_B.routes, route("up-a", "0.0.0.0/0", metric=700)))
+    ((_, finding),) = found(picture)
+    assert finding.remedy.endswith("metric 800")
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        with_interface(HEALTHY, "up-b", mtu=1280),
+        with_interface(with_settings(HEALTHY, "up-b", disable_ipv6=1), "up-b", mtu=1279, carrier=False),
+        with_settings(HEALTHY, "up-a", accept_ra=0),  # this process listens itself
+        evolve(HEALTHY, leases=(*HEALTHY.leases, HostLease("up-a", "networkd", ip_address("198.51.100.10")))),
+        evolve(HEALTHY, leases=(*HEALTHY.leases, HostLease("up-a", "networkd", ip_address("198.51.100.11")))),
+    ],
+    ids=["the smallest MTU", "no IPv6 wanted", "raw sockets", "one lease told by two", "a lease left behind"],
+)
+def test_what_looks_like_a_fault_and_is_none(picture: Picture) -> None:
+    assert found(picture) == []
+
+
+def test_no_name_server_in_resolv_conf_is_right_where_no_network_tells_any() -> None:
+    picture = evolve(with_resolver(HEALTHY), snapshot=Snapshot(HEALTHY.snapshot.interfaces[:1]))
+    assert [name for name, _ in found(picture)] == ["networks"]
+
+
 def test_a_portal_that_lets_us_through_is_no_fault() -> None:
     assert found(with_data(HEALTHY, "up-b/ipv4", {Information.PORTAL: PortalInformation(captive=False)})) == []
 
@@ -124,6 +151,12 @@ def test_a_server_set_by_hand_where_no_network_tells_any_is_given_to_one() -> No
         ("name servers", WARNING, remedy),
         ("stale name servers", NOTE, remedy),
     ]
+
+
+def test_a_server_of_nobodys_is_not_given_to_a_network_where_others_have_theirs() -> None:
+    picture = with_data(with_resolver(HEALTHY, "203.0.113.9"), "vpn0/ipv4", {Information.DNS_SERVERS: ()})
+    (finding,) = (finding for name, finding in found(picture) if name == "name servers")
+    assert 'dns_servers=["ADDRESS"]' in finding.remedy
 
 
 def test_arp_is_answered_for_a_neighbour_interface() -> None:

@@ -45,9 +45,10 @@ def _has_servers(domain: DomainSnapshot) -> bool:
 
 
 def _set_servers(picture: Picture, interface: str) -> str:
-    """With the servers that the same interface's other domain has, or else those that a person set for all."""
-    known = [server for server, owners in _owners(picture).items() if interface in owners]
-    return _static_configuration(interface, known or _set_by_hand(picture))
+    """With the servers of the same interface's other domain; if no network told any, with those set by hand."""
+    owners = _owners(picture)
+    known = [server for server in owners if interface in owners[server]]
+    return _static_configuration(interface, known if owners else _set_by_hand(picture))
 
 
 def _static_configuration(interface: str, servers: Sequence[IPAddress]) -> str:
