@@ -25,6 +25,7 @@ demo: $(STAMPS)/trimif
 
 test: $(STAMPS)/test
 	@.ci/install-lab-packages
+	@.ci/unpack-lab-packages
 	$(BIN)/python -m pytest $(ARGS)
 
 benchmarks: $(STAMPS)/test
@@ -52,7 +53,7 @@ docs: $(STAMPS)/docs
 	$(BIN)/python -m sphinx --quiet --nitpicky --fail-on-warning --keep-going docs docs/_build/html
 
 clean:
-	rm -rf .venv docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .lab docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(STAMPS)/venv:
 	@.ci/make-venv
@@ -60,7 +61,7 @@ $(STAMPS)/venv:
 
 $(STAMPS)/trimif: $(STAMPS)/venv pyproject.toml
 	@echo "Installing trimif into .venv"
-	@$(INSTALL) --editable '.[cli,asyncio]'
+	@$(INSTALL) --editable '.[cli,asyncio,dbus,http]'
 	@touch $@
 
 # The dependency groups of pyproject.toml.
