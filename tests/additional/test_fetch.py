@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import ssl
 import sys
 from ipaddress import IPv6Network
@@ -314,3 +315,30 @@ async def test_what_can_not_be_asked(autojump_clock: trio.testing.MockClock, uri
     async with open_world() as world:
         with pytest.raises(BadAnswer, match="no https URL"):
             await fetch_portal(domain_of(world), uri, trusting())
+
+
+# ---------------------------------------------------------------- anything
+
+
+async def test_any_octets_are_an_answer_or_a_failure(autojump_clock: trio.testing.MockClock) -> None:
+    """Good responses with some octets changed, removed or doubled."""
+    chance = random.Random(8801)
+    good = answer().head() + answer().body
+    async with open_world() as world:
+        domain, context, outcomes = domain_of(world), trusting(), set()
+        for _ in range(300):
+            octets = bytearray(good)
+            for _ in range(chance.randint(1, 3)):
+                position = chance.randrange(len(octets))
+                octets[position : position + chance.choice([0, 1, 1, 20])] = chance.randbytes(
+                    chance.choice([0, 1, 1, 9])
+                )
+            bad = HttpAnswer(raw=bytes(octets))
+            world.respond = lambda _request, bad=bad: bad  # type: ignore[misc]
+            try:
+                await fetch_pvd_information(domain, NAME, context)
+                outcomes.add("good")
+            except (BadAnswer, MalformedInput) as failure:
+                outcomes.add(type(failure).__name__)
+            assert world.host.open_streams() == []
+        assert outcomes == {"good", "BadAnswer", "MalformedInput"}

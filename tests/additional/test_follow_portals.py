@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from trimif import ElementType, Information, Origin, PortalInformation
-from trimif._facts import AddressFact, AllLeases, Lease, PortalStatus
+from trimif._facts import AddressFact, AllLeases, DHCPv6Lease, Lease, PortalStatus
 from trimif.testing._servers_https import HttpAnswer, HttpRequest
 
 from .world import DOMAIN, PORTAL_TYPE, World, advertise, certified, open_world
@@ -148,6 +148,11 @@ async def test_a_network_that_can_not_agree_with_itself(autojump_clock: Clock) -
         world.respond = says(captive=True)
         await world.follow()
         advertise(world, None, portal=URI)
-        advertise(world, None, portal=f"{URI}/2", router=2)
+        data = ((Information.CAPTIVE_PORTAL, f"{URI}/2"),)
+        told = DHCPv6Lease("eth0", Origin("dhclient", IPv6Address("fe80::1")), 1e9, data=data)
+        world.host.report(AllLeases("dhclient", (told,)))
         await trio.sleep(1)
         assert {request.target for _, request in world.requests} == {"/api"}
+        [limitation] = world.limitations()
+        assert f"{URI} and {URI}/2" in limitation.missing
+        assert "identical" in limitation.remedy
