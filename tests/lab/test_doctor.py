@@ -146,7 +146,6 @@ FAULTS = [
 def test_a_fault_is_found_and_its_remedy_cures_it(lab: Lab, fault: Fault) -> None:
     lab.start_dhclient("up-a")
     lab.start_dhclient("up-b")
-    assert doctor(lab).of(fault.check) == []
     shell(lab, fault.make)
     report = doctor(lab)
     finding = report.only(fault.check)
