@@ -16,7 +16,20 @@ from trimif._additional import follow_additional_information
 from trimif._facts import AdditionalInformation
 from trimif.testing._servers_https import HttpAnswer
 
-from .world import EXPLICIT, NAME, PREFIX, PVD_TYPE, World, advertise, answer, certified, document, open_world, trusting
+from .world import (
+    EXPLICIT,
+    NAME,
+    PREFIX,
+    PVD_TYPE,
+    World,
+    advertise,
+    answer,
+    certified,
+    date,
+    document,
+    open_world,
+    trusting,
+)
 
 Clock = trio.testing.MockClock
 OPTION = PvdOption(NAME, http=True)
@@ -176,6 +189,23 @@ async def test_an_update_that_fails(autojump_clock: Clock) -> None:
         assert len(world.requests) == 2
         assert [there for _, there in world.told()] == [True, False]
         assert world.told()[1][0] == pytest.approx(3600, abs=5)
+
+
+async def test_it_expires_in_the_middle_of_an_update(autojump_clock: Clock) -> None:
+    """The same as always: the slow server does not prolong it, and prefixes are looked at meanwhile."""
+    async with open_world() as world:
+        world.respond = lambda _request: answer(expires=date(60))
+        await open_followed(world)
+        world.respond = lambda _request: HttpAnswer(document(), PVD_TYPE, pause=math.inf)
+        await trio.sleep(49)
+        assert len(world.requests) == 2
+        advertise(world, OPTION, prefixes=[PREFIX, "2001:db8:b::/64"])
+        await trio.sleep(1)
+        assert [there for _, there in world.told()] == [True, False]
+        advertise(world, OPTION, prefixes=["2001:db8:b::/64"], seconds=0)
+        await trio.sleep(30)
+        assert [there for _, there in world.told()] == [True, False, True, False]
+        assert world.told()[-1][0] == pytest.approx(60, abs=2)
 
 
 async def test_a_server_that_can_not_be_reached_is_tried_again(autojump_clock: Clock) -> None:

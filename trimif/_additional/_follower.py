@@ -1,14 +1,15 @@
 """What the followers of one domain have in common: they ask when it is time, and start over when something changes.
 
 A follower is told of changes by `look`, at once and without a checkpoint, and acts in `run`, a task that ends with the
-domain. A question that has become pointless in the meantime is cancelled.
+domain. One question at a time is asked, in a task below that one: what was told is taken back in time also while a slow
+server answers. A question that has become pointless is cancelled.
 """
 
 from __future__ import annotations
 
 import abc
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 from attrs import frozen
@@ -42,7 +43,7 @@ class Follower(abc.ABC):
         self._domain = domain
         self._index = index
         self._tools = tools
-        self._asking = trio.CancelScope()
+        self._asking: trio.CancelScope | None = None
         self._changed = trio.lowlevel.ParkingLot()
 
     def look(self) -> None:
@@ -51,8 +52,8 @@ class Follower(abc.ABC):
         Raises:
             DomainGone: it is gone.
         """
-        if self._learn(trio.current_time()):
-            self._asking.cancel()
+        if self._learn(trio.current_time()) and self._asking is not None:
+            self._asking.cancel("what was asked for has changed")
         self.wake()
 
     def wake(self) -> None:
@@ -61,15 +62,22 @@ class Follower(abc.ABC):
 
     async def run(self) -> None:
         """Ask and tell, until cancelled, or `DomainGone` is raised."""
-        while True:
-            now = trio.current_time()
-            due, changes = self._plan(now)
-            if due <= now:
-                with trio.CancelScope() as self._asking:
-                    await self._ask()
-            else:
-                with trio.move_on_at(min(due, changes)):
+        async with trio.open_nursery() as nursery:
+            while True:
+                now = trio.current_time()
+                due, changes = self._plan(now)
+                if self._asking is None and due <= now:
+                    self._asking = trio.CancelScope()
+                    nursery.start_soon(self._carry_out, self._begin(now), self._asking)
+                with trio.move_on_at(changes if self._asking is not None else min(due, changes)):
                     await self._changed.park()
+
+    async def _carry_out(self, question: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
+        with scope:
+            await question()
+        self._asking = None
+        self.wake()
+        await trio.lowlevel.checkpoint()
 
     @abc.abstractmethod
     def _learn(self, now: float) -> bool:
@@ -80,7 +88,8 @@ class Follower(abc.ABC):
         """Tell what is so now. When is it time to ask, and when to tell something else?"""
 
     @abc.abstractmethod
-    async def _ask(self) -> None: ...
+    def _begin(self, now: float) -> Callable[[], Awaitable[None]]:
+        """Note that it is asked now; return what asks."""
 
     def _view(self) -> DomainView | None:
         return self._domain._registry.view_of(self._domain.id)

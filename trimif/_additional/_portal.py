@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import ssl
+from collections.abc import Awaitable, Callable
+from functools import partial
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -90,10 +92,12 @@ class PortalFollower(Follower):
             return math.inf, math.inf
         return self._schedule.next_request, math.inf
 
-    async def _ask(self) -> None:
-        uri, schedule = self._uri, self._schedule
-        assert uri is not None
-        assert schedule is not None
+    def _begin(self, now: float) -> Callable[[], Awaitable[None]]:
+        assert self._uri is not None
+        assert self._schedule is not None
+        return partial(self._ask, self._uri, self._schedule)
+
+    async def _ask(self, uri: str, schedule: PortalSchedule) -> None:
         try:
             information = await fetch_portal(self._domain, uri, self._tools.ssl_context)
         except (Unreachable, BadAnswer, MalformedInput) as failure:

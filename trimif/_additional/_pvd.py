@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import ssl
 import time
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 import trio
 
@@ -87,9 +89,11 @@ class PvdFollower(Follower):
         due = self._schedule.next_fetch(now) if self._is_ready(names=True) else math.inf
         return due, math.inf if information is None else information.expires
 
-    async def _ask(self) -> None:
-        schedule = self._schedule
-        schedule.begin(trio.current_time())
+    def _begin(self, now: float) -> Callable[[], Awaitable[None]]:
+        self._schedule.begin(now)
+        return partial(self._ask, self._schedule)
+
+    async def _ask(self, schedule: Schedule) -> None:
         try:
             information = await fetch_pvd_information(self._domain, schedule.identifier, self._tools.ssl_context)
         except Unreachable as failure:
