@@ -350,6 +350,22 @@ async def test_it_returns_when_the_mif_has_closed(autojump_clock: Clock) -> None
     assert [there for _, there in world.told()] == [True, False]
 
 
+async def test_the_mif_may_close_at_any_moment(autojump_clock: Clock) -> None:
+    """Lookups and connects that are about to begin find it closed: that is an end like any other."""
+    for checkpoints in range(80):
+        async with trio.open_nursery() as outside:
+            async with open_world() as world:
+                await world.serve(NAME, domain=EXPLICIT)
+                follow = partial(follow_additional_information, ssl_context=trusting())
+                await outside.start(follow, world.mif, world._report)
+                advertise(world, OPTION)
+                for _ in range(checkpoints):
+                    await trio.lowlevel.checkpoint()
+        assert [there for _, there in world.told()] in ([], [True, False])
+        assert world.host.open_streams() == []
+    assert world.told() != []
+
+
 @pytest.mark.parametrize("attribute", ["check_hostname", "verify_mode"])
 async def test_a_context_that_does_not_check_is_refused(autojump_clock: Clock, attribute: str) -> None:
     context = ssl.create_default_context()

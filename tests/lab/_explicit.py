@@ -15,7 +15,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
 from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
@@ -25,7 +24,6 @@ from attrs import define, field
 
 import trimif
 from trimif import Limitation, PvdOption
-from trimif._additional import follow_additional_information
 from trimif._facts import AdvertisedDomain, AdvertisedPrefix, RouterAdvertisement, RouterHeader
 from trimif.testing._lab import Lab
 from trimif.testing._lab_topology import ISP_B_IPV6_SETUP
@@ -136,19 +134,9 @@ async def open_network(lab: Lab, *, context: ssl.SSLContext | None = None) -> As
 
 
 @asynccontextmanager
-async def following(mif: trimif.Mif) -> AsyncIterator[None]:
-    """Fetch what there is to fetch, trusting the tests' authority."""
-    async with trio.open_nursery() as nursery:
-        follow = partial(follow_additional_information, ssl_context=trusting())
-        await nursery.start(follow, mif, mif._report)
-        yield
-        nursery.cancel_scope.cancel()
-
-
-@asynccontextmanager
-async def open_following_mif() -> AsyncIterator[trimif.Mif]:
-    """A MIF that fetches additional information."""
-    async with trimif.open_mif() as mif, following(mif):
+async def open_following_mif(**options: Any) -> AsyncIterator[trimif.Mif]:
+    """A MIF that fetches additional information, trusting the tests' authority."""
+    async with trimif.open_mif(additional_information=True, ssl_context=trusting(), **options) as mif:
         yield mif
 
 

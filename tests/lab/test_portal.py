@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import trustme
 
-import trimif
 from trimif import ElementType, Information, PortalInformation
 from trimif.testing._lab import Lab
 from trimif.testing._namespaces import Namespace
@@ -20,7 +19,6 @@ from ._explicit import (
     PORTAL_TYPE,
     UP_B6,
     certified,
-    following,
     limitations,
     open_following_mif,
     open_network,
@@ -117,11 +115,13 @@ async def test_a_portal_that_can_not_prove_who_it_is(lab: Lab, on_host: Namespac
 async def test_a_dhcp_server_tells_it_too(lab: Lab, on_host: Namespace) -> None:
     """Option 114. Provider B's name server does not know the name that it tells."""
     lab.start_dhclient("up-b")
-    async with trimif.open_mif(lease_directories=[lab.lease_directory]) as mif, open_program(mif) as program:
-        with watch(lab) as wires:
-            async with following(mif):
-                await program.domain("up-b/ipv4")
-                await seen(lambda: limitations(mif, "portal"))
+    with watch(lab) as wires:
+        async with (
+            open_following_mif(lease_directories=[lab.lease_directory]) as mif,
+            open_program(mif) as program,
+        ):
+            await program.domain("up-b/ipv4")
+            await seen(lambda: limitations(mif, "portal"))
             [limitation] = limitations(mif, "portal")
             assert "portal.isp-b.example" in limitation.missing
-            assert set(wires.queries("portal.isp-b.example")) == {"isp_b"}
+        assert set(wires.queries("portal.isp-b.example")) == {"isp_b"}

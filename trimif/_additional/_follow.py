@@ -28,6 +28,7 @@ from trimif._messages import (
 )
 from trimif._model import InterfaceId, InterfaceKind
 from trimif._owners import ProvisioningDomain
+from trimif._subscriber import Subscriber
 from trimif._views import Mif
 
 __all__ = ["follow_additional_information"]
@@ -66,9 +67,9 @@ async def follow_additional_information(
     if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:
         raise ValueError("ssl_context has to check certificates and the names in them (RFC 8801, 4.1)")
     following = _Following(mif, Tools(Teller(report), context, random))
-    async with trio.open_nursery() as nursery:
+    async with mif.open_subscriber() as links, trio.open_nursery() as nursery:
         await nursery.start(mif.serve_domains, following.follow)
-        nursery.start_soon(following.watch_links)
+        nursery.start_soon(following.watch, links)
         task_status.started()
 
 
@@ -93,6 +94,9 @@ class _Following:
         self._followers |= dict.fromkeys(followers, domain.interface.id)
         try:
             await self._run(domain, followers)
+        except* (trio.ClosedResourceError, trio.EndOfChannel):
+            if not self._mif._closed:  # it closed under a lookup or connect: an end like any other
+                raise
         finally:
             for each in followers:
                 del self._followers[each]
@@ -110,15 +114,14 @@ class _Following:
                     each.look()
             nursery.cancel_scope.cancel("the MIF is closed")
 
-    async def watch_links(self) -> None:
+    async def watch(self, links: Subscriber) -> None:
         """A link that was away may lead to another network when it is back (RFC 8801: "network attachment")."""
-        async with self._mif.open_subscriber() as subscriber:
-            subscriber.post(AnnounceInterfaces())
-            async for message in subscriber:
-                if isinstance(message, NoInterfaceAnnouncement):
-                    self._limits.pop(message.interface, None)
-                elif isinstance(message, InterfaceAnnouncement) and _is_away(message):
-                    self._attach_anew(message.interface)
+        links.post(AnnounceInterfaces())
+        async for message in links:
+            if isinstance(message, NoInterfaceAnnouncement):
+                self._limits.pop(message.interface, None)
+            elif isinstance(message, InterfaceAnnouncement) and _is_away(message):
+                self._attach_anew(message.interface)
 
     def _attach_anew(self, interface: InterfaceId) -> None:
         if interface in self._limits:
