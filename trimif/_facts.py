@@ -106,7 +106,7 @@ class LinkFact(Value):
     carrier: bool
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class LinkGone(Value):
     """A network interface is gone (RTM_DELLINK). Its addresses and routes are gone with it."""
 
@@ -136,7 +136,7 @@ class AddressFact(Value):
     protocol: AddressProtocol = AddressProtocol.UNSPECIFIED
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class AddressGone(Value):
     """An address was removed (RTM_DELADDR)."""
 
@@ -165,35 +165,35 @@ class RouteFact(Value):
     expires: float = field(default=math.inf, eq=False)
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class RouteGone(Value):
     """A route was removed (RTM_DELROUTE): the one that is equal to ``route``, its ``expires`` apart."""
 
     route: RouteFact
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class AllLinks(Value):
     """All links that there are, as dumped: those not listed are gone."""
 
     links: tuple[LinkFact, ...]
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class AllAddresses(Value):
     """All addresses that there are, as dumped: those not listed are gone."""
 
     addresses: tuple[AddressFact, ...]
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class AllRoutes(Value):
     """All unicast routes that there are, as dumped: those not listed are gone."""
 
     routes: tuple[RouteFact, ...]
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class Limitation(Value):
     """Something that a source cannot see on this host, said once.
 

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class Lease(Value):
     """A DHCPv4 lease as the client on the host wrote it down (RFC 2131).
 
@@ -56,7 +56,7 @@ class Lease(Value):
     data: Data = ()
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class LeasedAddress(Value):
     """A non-temporary address of a DHCPv6 lease (RFC 8415, 21.6)."""
 
@@ -65,7 +65,7 @@ class LeasedAddress(Value):
     preferred_until: float
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class DHCPv6Lease(Value):
     """What a DHCPv6 client on the host has: a lease, or configuration without addresses (RFC 8415).
 
@@ -85,7 +85,7 @@ class DHCPv6Lease(Value):
     data: Data = ()
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class AllLeases(Value):
     """All current leases that one origin knows: those it told before and does not list are gone.
 
@@ -97,7 +97,7 @@ class AllLeases(Value):
     leases: tuple[Lease | DHCPv6Lease, ...]
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class LinkConfiguration(Value):
     """What a manager on the host was told about a link by a person, a VPN or a modem: its DNS, whether it is metered.
 
@@ -115,7 +115,7 @@ class LinkConfiguration(Value):
     data: Data = ()
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class AllLinkConfigurations(Value):
     """All configurations of links that one manager knows: those it told before and does not list are gone."""
 
@@ -135,7 +135,7 @@ def _names(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(name.removesuffix(".") for name in values)
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class StaticConfiguration(Value):
     """What a person knows about an interface that nobody on the network says: a VPN's name servers, mostly.
 

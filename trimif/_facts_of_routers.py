@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class AdvertisedPrefix(Value):
     """A prefix information option (RFC 4861, 4.6.2).
 
@@ -40,7 +40,7 @@ class AdvertisedPrefix(Value):
     router_address: bool = False
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class AdvertisedRoute(Value):
     """A route information option (RFC 4191), or a router's default route.
 
@@ -54,7 +54,7 @@ class AdvertisedRoute(Value):
     until: float
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class RouterHeader(Value):
     """The fixed part of a router advertisement (RFC 4861, 4.2).
 
@@ -81,7 +81,7 @@ class RouterHeader(Value):
     retransmission_time: float = 0.0
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class RouterAdvertisement(Value):
     """A router said this on a link: all of an RA (trimif's own listener), or the part that the kernel passes on.
 
@@ -116,7 +116,7 @@ class RouterAdvertisement(Value):
     raw_options: tuple[RawOption, ...] = ()
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class AdvertisedDomain(Value):
     """A PvD option (RFC 8801, 3.1): the advertisement it is in is that of an explicit provisioning domain.
 
@@ -130,7 +130,7 @@ class AdvertisedDomain(Value):
     content: RouterAdvertisement
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class AdditionalInformation(Value):
     """What was fetched about an explicit provisioning domain, inside it (RFC 8801, 4).
 
@@ -145,7 +145,7 @@ class AdditionalInformation(Value):
     information: PvdInformation | None
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class PortalStatus(Value):
     """What a captive portal's API answered, asked inside a domain that was told its URI (RFC 8908).
 

@@ -116,7 +116,7 @@ Data: TypeAlias = tuple[tuple[Information[Any], Any], ...]
 """Data by identifier, each identifier once, in a form that can be compared and hashed."""
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class Datum(Value, Generic[T]):
     """One item of configuration, and where it came from.
 
@@ -132,7 +132,7 @@ class Datum(Value, Generic[T]):
     valid_until: float = math.inf
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class RawOption(Value):
     """An option as it came: of a router advertisement, DHCPv6 or DHCPv4, as its element says.
 
@@ -145,7 +145,7 @@ class RawOption(Value):
     octets: bytes
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class EncryptedDnsServer(Value):
     """A name server that speaks an encrypted transport (RFC 9463).
 
@@ -168,7 +168,7 @@ class EncryptedDnsServer(Value):
     parameters: tuple[tuple[int, bytes], ...] = ()
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class DnsServerSelection(Value):
     """Which names a name server is for (RFC 6731, 4.2 and 4.3).
 
@@ -183,7 +183,7 @@ class DnsServerSelection(Value):
     domains: tuple[str, ...] = ()
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class DelegatedPrefix(Value):
     """A prefix that was delegated to this host (RFC 8415, 21.22)."""
 
@@ -192,7 +192,7 @@ class DelegatedPrefix(Value):
     preferred_until: float
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class LeaseTimes(Value):
     """When a DHCP client acts on its lease (RFC 2131, 4.4.5; RFC 8415, 21.4).
 
@@ -207,7 +207,7 @@ class LeaseTimes(Value):
     valid_until: float
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class PvdOption(Value):
     """How a router names an explicit provisioning domain, and what it says of it (RFC 8801, 3.1).
 
@@ -226,7 +226,7 @@ class PvdOption(Value):
     sequence: int = 0
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class PvdInformation(Value):
     """The additional information of an explicit provisioning domain (RFC 8801, 4.3).
 
@@ -249,7 +249,7 @@ class PvdInformation(Value):
     text: str = "{}"
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class PortalInformation(Value):
     """What a captive portal's API says (RFC 8908, 5).
 

@@ -38,45 +38,45 @@ T = TypeVar("T")
 # ---------------------------------------------------------------- from the subscriber
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class AnnounceInterfaces(Value):
     """Asks for an `InterfaceAnnouncement` of each interface, then on every change (draft 3.5.1)."""
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class StopAnnouncingInterfaces(Value):
     """Asks for no more of them (draft 3.5.2). What was told is forgotten."""
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class AnnounceProvisioningDomain(Value):
     """Asks for a `ProvisioningDomainAnnouncement` of each domain of an interface, then on change (draft 3.5.5)."""
 
     interface: InterfaceId = field(validator=instance_of(InterfaceId))
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class StopAnnouncingProvisioningDomains(Value):
     """Asks for no more of them (draft 3.5.6)."""
 
     interface: InterfaceId = field(validator=instance_of(InterfaceId))
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class AnnounceConfigurationElement(Value):
     """Asks for a `ConfigurationElementAnnouncement` of each element of a domain, then on change (draft 3.5.9)."""
 
     domain: DomainId = field(validator=instance_of(DomainId))
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class StopAnnouncingConfigurationElement(Value):
     """Asks for no more of them *(trimif; draft-ietf-mif-api-extension-05 has it too)*."""
 
     domain: DomainId = field(validator=instance_of(DomainId))
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class AnnounceAddress(Value):
     """Asks for an `AddressAnnouncement` of each address of a domain, then on change (draft 3.5.12).
 
@@ -88,14 +88,14 @@ class AnnounceAddress(Value):
     lifetimes: bool = field(default=False, validator=instance_of(bool))
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class StopAnnouncingAddress(Value):
     """Asks for no more of them *(trimif; draft-ietf-mif-api-extension-05 has it too)*."""
 
     domain: DomainId = field(validator=instance_of(DomainId))
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class GetConfigurationData(Value, Generic[T]):
     """Asks once for data of a configuration element (draft 3.5.15).
 
@@ -107,7 +107,7 @@ class GetConfigurationData(Value, Generic[T]):
     information: Information[T] = field(validator=instance_of(Information))
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class TranslateName(Value):
     """Asks for the addresses of a name as the domain's own name service tells them (draft 3.5.16).
 
@@ -123,14 +123,14 @@ class TranslateName(Value):
     translation_id: Hashable = field(validator=check_identifier)
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class StopTranslatingName(Value):
     """Ends a translation; nothing more of it is received (draft 3.5.17)."""
 
     translation_id: Hashable = field(validator=check_identifier)
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class ConnectToAddress(Value):
     """Asks for a TCP connection through a domain, from each valid source address in turn (draft 3.5.19).
 
@@ -148,7 +148,7 @@ class ConnectToAddress(Value):
     connection_id: Hashable = field(validator=check_identifier)
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class ConnectToAddressFromAddress(Value):
     """The same from one given source address of the domain (draft 3.5.20)."""
 
@@ -159,7 +159,7 @@ class ConnectToAddressFromAddress(Value):
     connection_id: Hashable = field(validator=check_identifier)
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class StopConnecting(Value):
     """Ends a connect *(trimif)*; a connection that nobody received is closed."""
 
@@ -262,7 +262,7 @@ class NoAddressAnnouncement(Value):
     address: IPAddress
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class ConfigurationData(Value, Generic[T]):
     """Answers `GetConfigurationData` (draft 3.5.15).
 
@@ -278,7 +278,7 @@ class ConfigurationData(Value, Generic[T]):
     provenance: tuple[Datum[Any], ...] = ()
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class NoConfigurationData(Value):
     """Answers `GetConfigurationData` when there is none: the reason is a sentence for people (draft 3.5.15)."""
 
@@ -288,7 +288,7 @@ class NoConfigurationData(Value):
     reason: str
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class NameTranslation(Value):
     """One address of a name that is being translated (draft 3.5.18)."""
 
@@ -296,7 +296,7 @@ class NameTranslation(Value):
     address: IPAddress
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class NameTranslationFinished(Value):
     """Ends every translation that was not stopped *(trimif)*."""
 
@@ -304,7 +304,7 @@ class NameTranslationFinished(Value):
     outcome: TranslationOutcome
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class Connected(Value):
     """A connect succeeded (draft 3.5.21).
 
@@ -317,7 +317,7 @@ class Connected(Value):
     stream: trio.SocketStream = field(eq=False)
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class NotConnected(Value):
     """A connect failed (draft 3.5.22; "Connection Failed" of 3.5.20 is the same).
 

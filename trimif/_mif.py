@@ -19,7 +19,7 @@ from attrs import frozen
 
 from trimif._core import Abandon, Begin, Core, Discard, Effect, Ended, Mailbox, Pending, Snapshot, post
 from trimif._errors import ConnectFailed, MalformedInput
-from trimif._facts import AddressFact, Fact, Limitation
+from trimif._facts import Fact, Limitation
 from trimif._guests import Guests
 from trimif._interrupts import protected_async
 from trimif._messages import (
@@ -31,9 +31,9 @@ from trimif._messages import (
     Request,
     TranslateName,
 )
-from trimif._model import DomainId, DomainView, InterfaceId, IPAddress, TranslationOutcome
+from trimif._model import DomainId, DomainView, InterfaceId, IPAddress, TranslationOutcome, Value
 from trimif._scopes import Rank, Scope, open_scope_tree, raise_lone
-from trimif._sources import Solicitor, Source, SourceStatistics
+from trimif._sources import Observer, Source, SourceStatistics
 from trimif._subscriber import Subscriber
 
 __all__ = ["MifElement", "MifStatistics", "Record", "run_element"]
@@ -73,8 +73,8 @@ DOMAIN, HANDLER, BODY = 0, 1, 2  # below an interface: its domains, then handler
 LOOKUP, CONNECT, DOMAIN_HANDLER, DOMAIN_BODY = 0, 1, 2, 3  # below a domain
 
 
-@frozen
-class MifStatistics:
+@frozen(repr=False, eq=False)
+class MifStatistics(Value):
     """The state of a MIF.
 
     Attributes:
@@ -108,6 +108,7 @@ class MifElement:
         self._translate_name = translate
         self._connect_through = connect
         self._sources = sources
+        self._observers = [source for source in sources if isinstance(source, Observer)]
         self._record = record
         self._scopes: dict[InterfaceId | DomainId, Scope] = {}
         self._guests = Guests()
@@ -138,8 +139,8 @@ class MifElement:
         """
         _check_size("max_buffer_size", max_buffer_size)
         _check_size("max_outstanding", max_outstanding)
-        self._check_open("open a subscriber")
         await trio.lowlevel.checkpoint()
+        self._check_open("open a subscriber")
         open_mailbox = partial(self._core.open_mailbox, max_buffer_size, max_outstanding)
         subscriber = Subscriber(open_mailbox, self._post, self._core.presence, self._close_subscriber)
         self._subscribers[subscriber] = None
@@ -172,19 +173,8 @@ class MifElement:
         if self._timer.deadline != self._core.next_deadline:  # setting it costs more, and it seldom changes
             self._timer.deadline = self._core.next_deadline
         self._changed.unpark_all()
-        for fact in facts:  # a link can be asked for its routers once it has a link-local address
-            if (
-                isinstance(fact, AddressFact)
-                and fact.address.version == 6
-                and fact.address.is_link_local
-                and not fact.tentative
-            ):
-                self._solicit(fact.index)
-
-    def _solicit(self, index: int) -> None:
-        for source in self._sources:
-            if isinstance(source, Solicitor):
-                source.solicit(index)
+        for observer in self._observers:
+            observer.observe(facts)
 
     async def _keep_time(self) -> None:
         while True:
@@ -354,8 +344,11 @@ class MifElement:
         """Leases first, then the kernel: by the time that addresses are known, so is who leased them."""
         self._root = root
         for source in self._sources:
-            await self._root.start(partial(_run, source, self._report), name=source.name, rank=(SOURCE,))
+            await self._start_source(source.name, partial(_run, source, self._report))
         self._root.start_soon(self._keep_time, name="timer", rank=(TIMER,))
+
+    async def _start_source(self, name: str, run: Callable[..., Awaitable[None]]) -> None:
+        await self._root.start(run, name=name, rank=(SOURCE,))
 
     @trio.lowlevel.enable_ki_protection
     def _close(self) -> None:

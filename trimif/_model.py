@@ -8,7 +8,10 @@ draft-liu-mif-api-extension-06 (the draft), RFC 7556 and the Linux kernel.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable, Hashable
+from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from operator import attrgetter
 from typing import Any, TypeAlias, cast
 
 from attrs import field, fields, frozen
@@ -36,13 +39,32 @@ IPNetwork: TypeAlias = IPv4Network | IPv6Network
 
 
 class Value:
-    """The readable ``repr`` of every value, written once: a method generated for each class is slow to import."""
+    """What every value has, written once: methods generated for each class are slow to import.
+
+    Classes of which many are compared or hashed have those two methods generated all the same: theirs are faster.
+    """
 
     __slots__ = ()
 
     def __repr__(self) -> str:
         said = ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in fields(cast(Any, type(self))))
         return f"{type(self).__name__}({said})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        content = _content_of(cast(Hashable, type(self)))
+        return bool(content(self) == content(other))
+
+    def __hash__(self) -> int:
+        return hash((type(self), _content_of(cast(Hashable, type(self)))(self)))
+
+
+@cache
+def _content_of(kind: Hashable) -> Callable[[Any], object]:
+    """Gives the fields that make up a value of the class."""
+    names = [each.name for each in fields(cast(Any, kind)) if each.eq]
+    return attrgetter(*names) if names else lambda value: None
 
 
 @frozen(repr=False, cache_hash=True)

@@ -15,6 +15,7 @@ import trio.lowlevel
 from attrs import frozen
 
 from trimif._messages import Announcement
+from trimif._model import Value
 
 if TYPE_CHECKING:
     from trimif._core import Mailbox
@@ -27,8 +28,8 @@ __all__ = ["Subscriber", "SubscriberStatistics"]
 BATCH_MESSAGES = 256
 
 
-@frozen
-class SubscriberStatistics:
+@frozen(repr=False, eq=False)
+class SubscriberStatistics(Value):
     """The state of a subscriber.
 
     Attributes:

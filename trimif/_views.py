@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -44,6 +45,15 @@ class Mif(MifElement):
     ) -> None:
         super().__init__(core, sources, record, translate=translate, connect=connect)
         self._registry = Registry(self, core)
+
+    async def _fetch(self, ssl_context: ssl.SSLContext | None) -> None:
+        """Fetch what networks offer over HTTPS, for as long as the MIF is open."""
+        from trimif._additional import follow_additional_information
+
+        async def run(task_status: trio.TaskStatus[None]) -> None:
+            await follow_additional_information(self, self._report, ssl_context=ssl_context, task_status=task_status)
+
+        await self._start_source("additional information", run)
 
     def _note_end(self, owner: InterfaceId | DomainId, reason: str) -> None:
         self._registry.ended(owner, reason)
@@ -232,6 +242,9 @@ async def open_mif(
     link: str = "netlink",
     static: Sequence[StaticConfiguration] = (),
     lease_directories: Sequence[str | Path] = (),
+    ask_dhcp: Sequence[str] = (),
+    additional_information: bool = False,
+    ssl_context: ssl.SSLContext | None = None,
     record: Record | None = None,
 ) -> AsyncIterator[Mif]:
     """Open the MIF API on the host that the program runs on (in a network namespace: on that one).
@@ -249,12 +262,18 @@ async def open_mif(
             and can't go on after an overrun: the MIF ends with an :exc:`OSError` then.
         static: what you know about an interface and no network says, the name servers of a VPN for example.
         lease_directories: where to look for the files of DHCP clients, besides the usual places.
+        ask_dhcp: names of interfaces on which trimif may ask DHCP servers itself for configuration that no client on
+            the host has told (DHCPINFORM, RFC 2131; Information-request, RFC 8415). It needs CAP_NET_BIND_SERVICE.
+        additional_information: fetch what an explicit domain says of itself (RFC 8801, 4), and ask the API of a
+            captive portal (RFC 8908), each inside its domain, over HTTPS. It needs the extra ``http``.
+        ssl_context: whom to trust for that; None for the system's trust store. It checks certificates and names.
         record: is called with the time and the facts of each step, before they are applied; ``trimif watch --json``
             writes them down so that they can be replayed.
 
     Raises:
-        ValueError: there is no such grouping, or no such link.
-        ImportError: the link needs trio-asyncio, which does not import; the text tells the remedy.
+        ValueError: there is no such grouping, or no such link, or the context does not check.
+        ImportError: the link needs trio-asyncio, or additional information httpcore2, which does not import; the text
+            tells the remedy.
         OSError: the kernel does not let the program open a netlink socket.
     """
     # what works on a real host is imported when there is one to work on: it would double the cost of `import trimif`
@@ -263,7 +282,9 @@ async def open_mif(
     from trimif._sources._host import host_sources
 
     core = Core(secrets.token_hex(3), grouping_named(grouping))
-    sources = host_sources(link, tuple(static), tuple(Path(each) for each in lease_directories))
+    sources = host_sources(link, tuple(static), tuple(Path(each) for each in lease_directories), tuple(ask_dhcp))
     mif = Mif(core, sources, record, translate=translate, connect=connect)
     async with run_element(mif):
+        if additional_information:
+            await mif._fetch(ssl_context)
         yield mif

@@ -36,32 +36,40 @@ from trimif._messages import (
     NotConnected,
     TranslateName,
 )
-from trimif._model import DomainId, DomainView, InterfaceDetails, InterfaceId, NotConnectedReason, TranslationOutcome
+from trimif._model import (
+    DomainId,
+    DomainView,
+    InterfaceDetails,
+    InterfaceId,
+    NotConnectedReason,
+    TranslationOutcome,
+    Value,
+)
 
 
-@frozen
-class Begin:
+@frozen(repr=False, eq=False)
+class Begin(Value):
     """Start to work on a request; report with `Core.answer`."""
 
     pending: Pending
 
 
-@frozen
-class Abandon:
+@frozen(repr=False, eq=False)
+class Abandon(Value):
     """Stop working on a request; nobody wants its answers."""
 
     pending: Pending
 
 
-@frozen
-class Discard:
+@frozen(repr=False, eq=False)
+class Discard(Value):
     """Close the stream of a connection that nobody will receive."""
 
     connected: Connected
 
 
-@frozen
-class Ended:
+@frozen(repr=False, eq=False)
+class Ended(Value):
     """An interface or domain is gone; all that runs on its behalf is to end, the requests in it too.
 
     An interface comes before its domains, so that who ends it knows that it can end them in order.

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from trimif._core._evidence import Contribution, Datums, claims_of
 from trimif._information import Datum, DelegatedPrefix, Information, PortalInformation, PvdInformation
-from trimif._model import ElementType, IPAddress, Origin
+from trimif._model import ElementType, IPAddress, Origin, Value
 
 Choose = Callable[[tuple[Datum[Any], ...]], Datum[Any]]
 
@@ -49,8 +49,8 @@ SINGLE: Mapping[Information[Any], Choose] = {
 ORDER = {kind: rank for rank, kind in enumerate(ElementType)}
 
 
-@frozen
-class Element:
+@frozen(repr=False, eq=False)
+class Element(Value):
     """A configuration element: the content of what the draft calls RA, DHCPv6, DHCPv4.
 
     Attributes:

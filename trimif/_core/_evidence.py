@@ -47,7 +47,7 @@ Datums: TypeAlias = Mapping[Information[Any], tuple[Datum[Any], ...]]
 """Data by identifier, item by item; identifiers about which nothing is said are absent."""
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class Contribution(Value):
     """What one origin said about an interface: what domains are made of.
 
@@ -77,7 +77,7 @@ class Contribution(Value):
         return tuple(datum.value for datum in self.data.get(information, ()))
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class Evidence(Value):
     """All that is known of one interface, for a grouping to form domains of.
 

@@ -14,7 +14,7 @@ from trimif._core._evidence_of_routers import contributions_of_routers
 from trimif._core._host import HeldAddress, Host, Received
 from trimif._facts import AdditionalInformation, AddressFact, PortalStatus
 from trimif._information import Data, Datum, Information
-from trimif._model import ElementType, Family, InterfaceDetails, InterfaceKind, Origin
+from trimif._model import ElementType, Family, InterfaceDetails, InterfaceKind, Origin, Value
 
 CARRIER_SECONDS = 5.0
 """How long domains outlive the loss of carrier: a cable that is plugged in again at once ends nothing."""
@@ -22,8 +22,8 @@ UNTOLD = (InterfaceKind.ETHERNET, InterfaceKind.OTHER)
 """What the kernel calls what it does not know better; a manager may."""
 
 
-@frozen
-class Gathered:
+@frozen(repr=False, eq=False)
+class Gathered(Value):
     """What is known of an interface at one moment.
 
     Attributes:

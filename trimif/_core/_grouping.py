@@ -32,7 +32,7 @@ def _as_tuple(contributions: Iterable[Contribution]) -> tuple[Contribution, ...]
     return tuple(contributions)
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class Group(Value):
     """A provisioning domain in the making.
 

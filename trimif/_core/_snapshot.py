@@ -14,12 +14,13 @@ from trimif._messages import (
     InterfaceAnnouncement,
     ProvisioningDomainAnnouncement,
 )
+from trimif._model import Value
 
 __all__ = ["DomainSnapshot", "ElementSnapshot", "InterfaceSnapshot", "Snapshot"]
 
 
-@frozen
-class ElementSnapshot:
+@frozen(repr=False, eq=False)
+class ElementSnapshot(Value):
     """A configuration element and all that it says.
 
     Attributes:
@@ -31,8 +32,8 @@ class ElementSnapshot:
     provenance: Mapping[Information[Any], tuple[Datum[Any], ...]] = field(factory=dict)
 
 
-@frozen
-class DomainSnapshot:
+@frozen(repr=False, eq=False)
+class DomainSnapshot(Value):
     """A provisioning domain with its elements and addresses."""
 
     announcement: ProvisioningDomainAnnouncement
@@ -40,16 +41,16 @@ class DomainSnapshot:
     addresses: tuple[AddressAnnouncement, ...]
 
 
-@frozen
-class InterfaceSnapshot:
+@frozen(repr=False, eq=False)
+class InterfaceSnapshot(Value):
     """An interface with its domains."""
 
     announcement: InterfaceAnnouncement
     domains: tuple[DomainSnapshot, ...]
 
 
-@frozen
-class Snapshot:
+@frozen(repr=False, eq=False)
+class Snapshot(Value):
     """All interfaces at one moment."""
 
     interfaces: tuple[InterfaceSnapshot, ...]

@@ -8,9 +8,13 @@ from pathlib import Path
 from trimif._facts import StaticConfiguration
 from trimif._sources._source import Source
 from trimif._sources.dhclient import DIRECTORIES, DhclientSource
+from trimif._sources.dhcp_questions import DhcpQuestions
 from trimif._sources.netlink import NetlinkSource
+from trimif._sources.networkd import NetworkdSource
 from trimif._sources.pyroute2_leases import Pyroute2LeaseSource
 from trimif._sources.pyroute2_link import Pyroute2LinkSource
+from trimif._sources.resolvconf import ResolvconfSource
+from trimif._sources.resolved import ResolvedSource
 from trimif._sources.router_advertisements import RouterAdvertisementSource
 from trimif._sources.static import StaticSource
 
@@ -19,7 +23,7 @@ LINKS: dict[str, Callable[[], Source]] = {"netlink": NetlinkSource, "pyroute2": 
 
 
 def host_sources(
-    link: str, static: Sequence[StaticConfiguration], lease_directories: Sequence[Path]
+    link: str, static: Sequence[StaticConfiguration], lease_directories: Sequence[Path], ask_dhcp: Sequence[str]
 ) -> tuple[Source, ...]:
     """Every origin on this host, in the order in which they are to be started. A new origin is one line here.
 
@@ -32,6 +36,10 @@ def host_sources(
         StaticSource(static),
         DhclientSource((*DIRECTORIES, *lease_directories)),
         Pyroute2LeaseSource(lease_directories),
+        NetworkdSource(),
+        ResolvedSource(),
+        ResolvconfSource(),
         LINKS[link](),
         RouterAdvertisementSource(),
+        *([DhcpQuestions(ask_dhcp)] if ask_dhcp else ()),
     )

@@ -9,13 +9,14 @@ import trio
 from attrs import frozen
 
 from trimif._facts import Fact
+from trimif._model import Value
 
 Report: TypeAlias = Callable[[Sequence[Fact]], None]
 """Takes facts, in their order, and applies them at once as one step. Never blocks and never raises."""
 
 
-@frozen
-class SourceStatistics:
+@frozen(repr=False, eq=False)
+class SourceStatistics(Value):
     """What a source has done so far.
 
     Attributes:
@@ -55,18 +56,9 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class Solicitor(Protocol):
-    """A source that can ask a link for its routers."""
-
-    def solicit(self, index: int) -> None:
-        """The link of that index has a usable link-local address: ask it. Never blocks."""
-        ...
-
-
-@runtime_checkable
 class Observer(Protocol):
-    """A source that has to know what the others report."""
+    """A source that acts on what others report: one that asks a link, once it has an address."""
 
     def observe(self, facts: Sequence[Fact]) -> None:
-        """Facts that were just applied, of all sources, its own included. Never blocks, and reports nothing itself."""
+        """Learn what a source reported, be it this one. Never blocks, never raises, and reports nothing by itself."""
         ...

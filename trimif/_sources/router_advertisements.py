@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 
 import trio
 
 from trimif._errors import MalformedInput
-from trimif._facts import Limitation, RouterAdvertisement
+from trimif._facts import AddressFact, Fact, Limitation, RouterAdvertisement
 from trimif._sources._router_socket import (
     HOP_LIMIT,
     Datagram,
@@ -66,6 +66,12 @@ class RouterAdvertisementSource:
         if self._listening:
             self._schedule.request(index, trio.current_time())
             self._requested.set()
+
+    def observe(self, facts: Sequence[Fact]) -> None:
+        """Solicit on each link that gets a usable link-local address."""
+        for fact in facts:
+            if isinstance(fact, AddressFact) and _can_solicit_from(fact):
+                self.solicit(fact.index)
 
     async def run(self, report: Report, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Listen until cancelled. It has started when it listens; that no router has spoken yet is no reason to wait.
@@ -147,3 +153,7 @@ def _is_of_default_router(advertisement: RouterAdvertisement, now: float) -> boo
     domain = advertisement.domain
     header = (domain and domain.content.header) or advertisement.header
     return header is not None and header.until > now
+
+
+def _can_solicit_from(fact: AddressFact) -> bool:
+    return fact.address.version == 6 and fact.address.is_link_local and not fact.tentative

@@ -19,7 +19,8 @@ from trimif.testing._namespaces import Namespace
 
 # Ordinary users lack the directories of the system's programs; and what a daemon does must not depend on the
 # environment of whoever runs the tests.
-SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/systemd:/lib/systemd"
+"""systemd's daemons are not on anybody else's."""
 ENVIRONMENT = {"PATH": SEARCH_PATH, "LANG": "C.UTF-8"}
 
 

@@ -24,6 +24,7 @@ PROGRAMS: Mapping[str, str] = {
     "nft": "nftables",
     "radvd": "radvd",
     "setpriv": "util-linux",
+    "systemd-networkd": "systemd",
     "udhcpc": "udhcpc",
     "unshare": "util-linux",
 }
