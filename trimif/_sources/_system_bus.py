@@ -51,6 +51,7 @@ RECEIVE_OCTETS = 1 << 16
 
 BUS, BUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
 PROPERTIES = "org.freedesktop.DBus.Properties"
+NO_OWNER = "org.freedesktop.DBus.Error.NameHasNoOwner"
 
 
 @asynccontextmanager
@@ -124,13 +125,19 @@ class SystemBus:
         return body[0]
 
     async def owner(self, name: str) -> str | None:
-        """The unique name of the daemon that has a well-known name now; None if it is not running."""
+        """The unique name of the daemon that has a well-known name now; None if it is not running.
+
+        Raises:
+            BusError: the bus does not answer.
+            BusGone: it went away.
+        """
+        await trio.lowlevel.checkpoint()
         try:
             return str((await self.call(BUS, BUS_PATH, BUS, "GetNameOwner", "s", (name,)))[0])
-        except BusGone:
+        except BusError as error:
+            if error.name == NO_OWNER:
+                return None
             raise
-        except BusError:
-            return None
 
     @asynccontextmanager
     async def signals(
@@ -163,6 +170,7 @@ class SystemBus:
 
     async def _begin(self) -> None:
         """Authenticate as this user, and say hello."""
+        await trio.lowlevel.checkpoint()
         with trio.move_on_after(REPLY_SECONDS):
             try:
                 await self._authenticate()
@@ -175,6 +183,7 @@ class SystemBus:
         raise BusGone("the bus does not answer")
 
     async def _authenticate(self) -> None:
+        await trio.lowlevel.checkpoint()
         authenticator, begin = authenticate()
         for octets in authenticator:
             await self._send(octets)
@@ -186,6 +195,7 @@ class SystemBus:
 
     async def _send(self, octets: bytes) -> None:
         """Cancelled, the rest of a message that has begun to go out precedes the next one."""
+        await trio.lowlevel.checkpoint()
         self._outgoing += octets
         self._flush()
         while self._outgoing:
@@ -228,14 +238,18 @@ class SystemBus:
         self._reading = True
         try:
             await trio.lowlevel.wait_readable(self._socket)
-            for message in self._decoder.feed(self._receive()):
-                self._dispatch(message)
-        except MalformedInput as fault:
-            self._gone = f"what came is not D-Bus: {fault}"
+            self._read()
         finally:
             self._reading = False
             self._read_something.set()
             self._read_something = trio.Event()
+
+    def _read(self) -> None:
+        try:
+            for message in self._decoder.feed(self._receive()):
+                self._dispatch(message)
+        except MalformedInput as fault:
+            self._gone = f"what came is not D-Bus: {fault}"
 
     def _receive(self) -> bytes:
         try:

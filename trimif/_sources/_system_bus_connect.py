@@ -101,7 +101,10 @@ def connect(address: str | None = None) -> socket.socket:
     """A non-blocking socket connected to the first that can be; the caller closes it. Errors as `open_system_bus`."""
     paths = _paths(address)
     for path in paths:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        try:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        except OSError as error:  # this process has no descriptor left
+            raise BusGone(str(error)) from None
         try:
             connection.connect(path)
             _require_jeepney()
