@@ -101,7 +101,8 @@ def described(mif: trimif.Mif) -> set[Hashable]:
 
 
 def said(data: Mapping[Information[Any], Any]) -> list[tuple[Information[Any], Hashable]]:
-    return [(key, value) for key, value in data.items() if key is not Information.VALID_UNTIL]
+    deadlines = (Information.VALID_UNTIL, Information.LEASE)
+    return [(key, value) for key, value in data.items() if key not in deadlines]
 
 
 @asynccontextmanager
