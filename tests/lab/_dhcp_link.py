@@ -19,6 +19,7 @@ from attrs import frozen
 
 from trimif._facts import AllLeases, DHCPv6Lease, Fact, Lease, Limitation
 from trimif._sources._source import Source
+from trimif.testing._lab_processes import poll_until
 from trimif.testing._namespaces import Namespace
 
 
@@ -59,16 +60,17 @@ class Link:
     def host_addresses(self, family: int = 4) -> list[str]:
         """The global addresses of eth0."""
         shown = json.loads(self.ip(self.host, f"-json -{family} address show dev eth0 scope global"))
-        return [entry["local"] for link in shown for entry in link.get("addr_info", [])]
+        return [entry["local"] for link in shown for entry in link.get("addr_info", []) if "local" in entry]
 
     def index(self) -> int:
         """The kernel's number for eth0."""
         return int(json.loads(self.ip(self.host, "-json link show dev eth0"))[0]["ifindex"])
 
     def link_local(self) -> str:
-        """The link-local address of eth0."""
+        """The link-local address of eth0, empty while there is none."""
         shown = json.loads(self.ip(self.host, "-json -6 address show dev eth0 scope link"))
-        return str(shown[0]["addr_info"][0]["local"])
+        usable = [each["local"] for link in shown for each in link.get("addr_info", []) if not each.get("tentative")]
+        return str(usable[0]) if usable else ""
 
     def log(self, program: str) -> str:
         """What a program has said so far."""
@@ -81,14 +83,15 @@ def open_link(directory: Path) -> Iterator[Link]:
     with closing(Namespace("host")) as host, closing(Namespace("isp")) as isp, ExitStack() as ends:
         link = Link(host, isp, directory, ends)
         for namespace in (host, isp):
-            namespace.write_sysctl("net/ipv6/conf/default/accept_dad", 0)
-            namespace.write_sysctl("net/ipv6/conf/default/router_solicitation_delay", 0)
+            for scope in ("all", "default"):
+                namespace.write_sysctl(f"net/ipv6/conf/{scope}/accept_dad", 0)
             link.ip(namespace, "link set lo up")
         link.ip(host, f"link add eth0 address 02:00:00:00:0a:02 type veth peer name isp0 netns {isp.path}")
         for command in ("address add 198.51.100.1/24 dev isp0", "address add 2001:db8:a::1/64 dev isp0 nodad"):
             link.ip(isp, command)
         link.ip(isp, "link set isp0 up")
         link.ip(host, "link set eth0 up")
+        poll_until(lambda: bool(link.link_local()), "a usable link-local address")
         yield link
 
 

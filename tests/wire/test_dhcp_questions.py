@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Iterator
 from ipaddress import IPv4Address
-from itertools import islice
+from itertools import islice, pairwise
 
 import pytest
 from attrs import evolve
@@ -112,7 +112,7 @@ def test_the_times_are_random_within_their_bounds(chance: random.Random) -> None
         assert nominal - 1 <= seconds <= nominal + 1
     waits = first(dhcpv6_waits(chance.uniform, 600))
     assert 0.9 <= waits[0] <= 1.1
-    assert all(1.8 * one <= other or other >= 540 for one, other in zip(waits, waits[1:], strict=False))
+    assert all(1.8 * one <= other or other >= 540 for one, other in pairwise(waits))
     assert max(waits) <= 660
 
 
