@@ -158,6 +158,7 @@ def test_without_a_search_list_the_domain_name_counts() -> None:
 def test_escapes_and_braces_in_strings_are_text() -> None:
     found = lease(r'option host-name "a\"b}\\;{"; filename "}\n"; option domain-name "\145xample.org";')
     assert found.search_domains == ("example.org",)
+    assert lease(r'option domain-name "\x65xample\x2eorg";').search_domains == ("example.org",)
 
 
 SELECTION = DnsServerSelection(IPv4Address("198.51.100.53"), 1, ("corp.example", "."))

@@ -110,9 +110,9 @@ def _unescape(text: str) -> str:
 
 def _unescape_one(escape: re.Match[str]) -> str:
     code = escape[1]
-    if len(code) == 3:
-        return chr(int(code, 8))
-    return chr(int(code[1:], 16)) if len(code) > 1 else _CONTROLS.get(code, code)
+    if len(code) == 1:
+        return _CONTROLS.get(code, code)
+    return chr(int(code[1:], 16) if code.startswith("x") else int(code, 8))
 
 
 # ---------------------------------------------------------------- values
