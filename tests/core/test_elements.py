@@ -21,6 +21,7 @@ from trimif import (
     PvdInformation,
     PvdOption,
     RawOption,
+    by_router,
 )
 from trimif._facts import (
     AdditionalInformation,
@@ -29,6 +30,8 @@ from trimif._facts import (
     AllLinkConfigurations,
     LinkConfiguration,
     PortalStatus,
+    RouteFact,
+    RouteProtocol,
     RouterAdvertisement,
     RouterHeader,
 )
@@ -116,6 +119,19 @@ def test_a_router_that_comes_back_has_said_nothing_yet() -> None:
     assert host.domains() == []
     host.tell(advertisement(until=NOW + 90))
     assert "says nothing of MTU" in host.refusal("eth0/ipv6", RA, Information.MTU)
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_a_manager_that_makes_addresses_itself_says_so_of_the_prefix_only(heard: bool) -> None:
+    """So do NetworkManager and systemd-networkd, which switch off what the kernel would do."""
+    router, ra = IPv6Address("fe80::1"), RouteProtocol.ROUTER_ADVERTISEMENT
+    routes = (
+        RouteFact(2, IPv6Network("2001:db8:2::/64"), protocol=ra),
+        RouteFact(2, IPv6Network("::/0"), router, protocol=ra),
+    )
+    host = SmallHost(ETH0, *routes, SLAAC, *([advertisement()] if heard else []), grouping=by_router)
+    assert host.domains() == ["eth0/fe80::1 RA 2001:db8:2::10"]
+    assert values(host.get("eth0/fe80::1", RA, Information.PREFIXES)) == ["2001:db8:2::/64"]
 
 
 def test_dead_routers_make_room() -> None:

@@ -34,36 +34,37 @@ class Recording:
 
     def __init__(self) -> None:
         self.lines: list[Line] = []
+        self.recorder: Recorder | None = None
         self._known = 0
 
     def facts(self, time: float, facts: Sequence[Fact]) -> None:
+        self.messages()
         self.lines.append(FactsLine(time, tuple(facts)))
 
-    def messages(self, recorder: Recorder) -> None:
-        new = recorder.history[self._known :]
-        self._known = len(recorder.history)
+    def messages(self) -> None:
+        history = [] if self.recorder is None else self.recorder.history
+        new, self._known = history[self._known :], len(history)
         self.lines += [line for line in new if not type(line.message).__name__.startswith("Announce")]
 
     def text(self) -> list[str]:
+        self.messages()
         return [dump_line(line) for line in self.lines]
 
 
 async def record_story(seed: int) -> tuple[Recording, Recorder]:
-    """A storm of facts, with time between them; the recorder reads after each."""
+    """A storm of facts, with time between them, often just as much as something has left; the recorder reads it all."""
     rng, recording, host = random.Random(seed), Recording(), SimulatedHost(initial=FIGURE_2)
     story = Story(rng)
     async with open_simulated_mif(host, record=recording.facts) as mif, open_recorder(mif) as recorder:
+        recording.recorder = recorder
         for _ in range(100):
-            recording.messages(recorder)
-            await trio.sleep(rng.choice([0, rng.uniform(0, 5), rng.uniform(0, 30)]))
-            recording.messages(recorder)
+            await trio.sleep(rng.choice([0, 0.5, 2, 3, 5, 10, rng.uniform(0, 5), rng.uniform(0, 30)]))
             story.now = trio.current_time()
             facts = list(story.host_facts())
             for fact in facts:
                 story._follow_links(fact)
             host.report(*facts)
             await recorder.lines()
-        recording.messages(recorder)
     return recording, recorder
 
 

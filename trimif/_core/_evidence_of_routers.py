@@ -15,7 +15,7 @@ from trimif._core._host import HeldAddress, HeldRoute
 from trimif._core._routers import TIMELESS, HeldRouter, RouterKey
 from trimif._facts import AddressProtocol, RouteProtocol
 from trimif._information import Datum, Information
-from trimif._model import ElementType, Family, IPAddress, Origin, Route
+from trimif._model import ElementType, Family, IPAddress, IPNetwork, Origin, Route
 
 Items = dict[Information[Any], list[Datum[Any]]]
 
@@ -28,14 +28,20 @@ def contributions_of_routers(scene: Scene, leased: frozenset[IPAddress]) -> Iter
     """
     told = sorted(scene.host.routers.get(scene.index, {}).items(), key=lambda each: -_preference(each[1]))
     kernel = _kernel_routes(scene)
-    addresses = {each.fact.address: each for each in _autonomous(scene, leased)}
+    addresses = {each.fact.address: each for each in _autonomous(scene, kernel, leased)}
     for key, held in told:
-        mine = [route for route in kernel if route.fact.gateway == key[0]] if key[1] is None else []
+        mine = [route for route in kernel if _is_of(scene, route, key[0], held)] if key[1] is None else []
         yield from _contribution(scene, key, held, mine, addresses)
-    claimed = {address for key, held in told for address in _in_prefixes(scene, held, addresses)}
-    rest = [each for address, each in addresses.items() if address not in claimed]
-    routers = {key[0] for key, _ in told}
-    yield from _kernel_only(scene, [route for route in kernel if route.fact.gateway not in routers], rest)
+    claimed = {address for _, held in told for address in _in_prefixes(scene, held, addresses)}
+    routes = [route for route in kernel if not any(_is_of(scene, route, key[0], held) for key, held in told)]
+    yield from _kernel_only(routes, [each for address, each in addresses.items() if address not in claimed])
+
+
+def _is_of(scene: Scene, route: HeldRoute, router: IPv6Address, held: HeldRouter) -> bool:
+    """Whether a router that was heard is the reason for a route: it leads through it, or to one of its prefixes."""
+    if route.fact.gateway is not None:
+        return route.fact.gateway == router
+    return route.fact.destination in _prefixes(scene, held)
 
 
 def _preference(router: HeldRouter) -> int:
@@ -54,10 +60,15 @@ def _kernel_routes(scene: Scene) -> list[HeldRoute]:
 # ---------------------------------------------------------------- addresses
 
 
-def _autonomous(scene: Scene, leased: frozenset[IPAddress]) -> Iterator[HeldAddress]:
-    """The addresses that came from some router, by the kernel's word or because they are in a prefix of one."""
+def _autonomous(scene: Scene, kernel: list[HeldRoute], leased: frozenset[IPAddress]) -> Iterator[HeldAddress]:
+    """The addresses that came from some router, by the kernel's word or because they are in a prefix of one.
+
+    Managers that make addresses of prefixes themselves say of the route to the prefix where it came from, and not of
+    the address.
+    """
     routers = scene.host.routers.get(scene.index, {}).values()
-    prefixes = [heard.item.prefix for held in routers for heard in held.running(Information.PREFIXES, scene.clock.now)]
+    prefixes: list[IPNetwork] = [prefix for held in routers for prefix in _prefixes(scene, held)]
+    prefixes += [route.fact.destination for route in kernel if _is_to_prefix(route)]
     for each in scene.held:
         fact = each.fact
         if isinstance(fact.address, IPv4Address):
@@ -67,9 +78,18 @@ def _autonomous(scene: Scene, leased: frozenset[IPAddress]) -> Iterator[HeldAddr
             yield each
 
 
+def _is_to_prefix(route: HeldRoute) -> bool:
+    """The route to a prefix of the link; a default route without a gateway, as PPP has it, is none."""
+    return route.fact.gateway is None and route.fact.destination.prefixlen > 0
+
+
 def _in_prefixes(scene: Scene, held: HeldRouter, addresses: dict[IPAddress, HeldAddress]) -> list[IPAddress]:
-    prefixes = [heard.item.prefix for heard in held.running(Information.PREFIXES, scene.clock.now)]
+    prefixes = _prefixes(scene, held)
     return [address for address in addresses if any(address in prefix for prefix in prefixes)]
+
+
+def _prefixes(scene: Scene, held: HeldRouter) -> list[IPNetwork]:
+    return [heard.item.prefix for heard in held.running(Information.PREFIXES, scene.clock.now)]
 
 
 # ---------------------------------------------------------------- a router that was heard
@@ -152,15 +172,18 @@ def _put_kernel_routes(data: Items, kernel: list[HeldRoute]) -> None:
             )
 
 
-def _kernel_only(scene: Scene, kernel: list[HeldRoute], addresses: list[HeldAddress]) -> Iterator[Contribution]:
-    """The kernel's routes through routers that were not heard, each router by itself; addresses go with the first."""
-    gateways = list(dict.fromkeys(route.fact.gateway for route in kernel)) or [None]
-    if not kernel and not addresses:
-        return
+def _kernel_only(kernel: list[HeldRoute], addresses: list[HeldAddress]) -> Iterator[Contribution]:
+    """The kernel's routes through routers that were not heard, each router by itself.
+
+    Which of them announced the prefixes of the link is not known: those and their addresses go with the first.
+    """
+    rest: list[HeldRoute] = [route for route in kernel if route.fact.gateway is None]
+    gateways = list(dict.fromkeys(route.fact.gateway for route in kernel if route.fact.gateway is not None))
     for gateway in gateways:
-        mine = [route for route in kernel if route.fact.gateway == gateway]
-        yield _unheard(gateway, mine, addresses)
-        addresses = []
+        yield _unheard(gateway, [*(each for each in kernel if each.fact.gateway == gateway), *rest], addresses)
+        rest, addresses = [], []
+    if rest or addresses:
+        yield _unheard(None, rest, addresses)
 
 
 def _unheard(gateway: IPAddress | None, kernel: list[HeldRoute], addresses: list[HeldAddress]) -> Contribution:
@@ -168,6 +191,10 @@ def _unheard(gateway: IPAddress | None, kernel: list[HeldRoute], addresses: list
     _put_kernel_routes(data, kernel)
     data[Information.PREFIXES] = [
         Datum(network_of(each.fact), origin, each.received, each.fact.valid_until) for each in addresses
+    ] + [
+        Datum(each.fact.destination, origin, each.received, each.fact.expires)
+        for each in kernel
+        if _is_to_prefix(each)
     ]
     deadlines = [*(route.fact.expires for route in kernel), *(each.fact.valid_until for each in addresses)]
     received = max([*(route.received for route in kernel), *(each.received for each in addresses)])

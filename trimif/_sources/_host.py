@@ -9,8 +9,10 @@ from trimif._facts import StaticConfiguration
 from trimif._sources._source import Source
 from trimif._sources.dhclient import DIRECTORIES, DhclientSource
 from trimif._sources.dhcp_questions import DhcpQuestions
+from trimif._sources.dhcpcd import DhcpcdSource
 from trimif._sources.netlink import NetlinkSource
 from trimif._sources.networkd import NetworkdSource
+from trimif._sources.networkmanager import NetworkManagerSource
 from trimif._sources.pyroute2_leases import Pyroute2LeaseSource
 from trimif._sources.pyroute2_link import Pyroute2LinkSource
 from trimif._sources.resolvconf import ResolvconfSource
@@ -36,7 +38,9 @@ def host_sources(
         StaticSource(static),
         DhclientSource((*DIRECTORIES, *lease_directories)),
         Pyroute2LeaseSource(lease_directories),
+        DhcpcdSource(),
         NetworkdSource(),
+        NetworkManagerSource(),
         ResolvedSource(),
         ResolvconfSource(),
         LINKS[link](),
