@@ -5,7 +5,8 @@ it counts, and a lease whose time has passed is not reported. Clients rewrite th
 for a moment a file may lack everything or its end: it is read only when it has been quiet for some milliseconds. A
 file that can't be parsed counts with its last good content, until it can be again, or is gone.
 
-Lease files tell wall-clock times. They are kept as such and turned into deadlines in one place, when reported.
+Lease files tell times of the wall clock, mostly. They are kept as such and turned into deadlines in one place, when
+reported.
 """
 
 from __future__ import annotations
@@ -60,13 +61,23 @@ class LeaseFileSource:
         directories: need not exist yet.
         patterns: of the names of lease files.
         parse: makes leases of a file's text.
+        clock: that of the times in them; if not given, the wall clock.
     """
 
-    def __init__(self, name: str, directories: Sequence[Path], patterns: Sequence[str], parse: Parse) -> None:
+    def __init__(
+        self,
+        name: str,
+        directories: Sequence[Path],
+        patterns: Sequence[str],
+        parse: Parse,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._name = name
         self._directories = tuple(directories)
         self._patterns = tuple(patterns)
         self._parse = parse
+        self._clock = clock
         self._files: dict[Path, _Known] = {}
         self._told: tuple[AnyLease, ...] | None = None
         self._refused: set[Path | None] = set()
@@ -107,7 +118,7 @@ class LeaseFileSource:
         """Read all files, and report the leases if they are not those that were told last."""
         self._read(read_files(self._directories, self._patterns), report)
         leases = {key: lease for known in self._files.values() for key, lease in known.leases.items()}
-        now = time.time()
+        now = self._clock()
         valid = tuple(_current(lease, now) for lease in leases.values() if lease.valid_until > now)
         if valid != self._told:
             self._told = valid
