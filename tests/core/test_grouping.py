@@ -119,6 +119,14 @@ def test_what_only_the_kernel_passed_on_is_left_out_where_the_router_itself_was_
     assert SmallHost(ETH0, SLAAC, advertisement(pvd=A), partly).domains() == ["eth0/pvd.a.example RA 2001:db8:2::10"]
 
 
+def test_nothing_of_an_explicit_domain_stays_in_the_implicit_one() -> None:
+    """The kernel passes on the prefixes of both before trimif's own listener has its turn."""
+    both = advertisement(), advertisement(pvd=A, prefix="2001:db8:3::/64")
+    partly = [type(each)(2, each.router, prefixes=each.prefixes) for each in both]
+    host = SmallHost(ETH0, SLAAC, dhcpv6_address("2001:db8:3::10"), *partly, *both)
+    assert host.domains() == ["eth0/ipv6 RA 2001:db8:2::10", "eth0/pvd.a.example RA 2001:db8:3::10"]
+
+
 def test_a_domain_is_never_named_like_an_implicit_one() -> None:
     host = SmallHost(ETH0, SLAAC, LEASED, dhcpv4(), advertisement(pvd=PvdOption("ipv4")))
     assert host.domains() == ["eth0/ipv4 DHCPV4 198.51.2.10", "eth0/ipv4. RA 2001:db8:2::10"]

@@ -192,9 +192,7 @@ def _unheard(gateway: IPAddress | None, kernel: list[HeldRoute], addresses: list
     data[Information.PREFIXES] = [
         Datum(network_of(each.fact), origin, each.received, each.fact.valid_until) for each in addresses
     ] + [
-        Datum(each.fact.destination, origin, each.received, each.fact.expires)
-        for each in kernel
-        if _is_to_prefix(each)
+        Datum(each.fact.destination, origin, each.received, each.fact.expires) for each in kernel if _is_to_prefix(each)
     ]
     deadlines = [*(route.fact.expires for route in kernel), *(each.fact.valid_until for each in addresses)]
     received = max([*(route.received for route in kernel), *(each.received for each in addresses)])

@@ -54,6 +54,7 @@ def gather(host: Host, index: int, now: float) -> Gathered:
     by_dhcpv6 = frozenset(address for address in ends if address.version == 6)
     dynamic = [*contributions_of_routers(scene, by_dhcpv6), *contributions_of_leases(scene)]
     claimed = claims_of(dynamic)
+    # One whose lease has just ended is static at once: a client that is started again must not end the domain.
     unclaimed = [each for each in held if each.fact.address not in claimed] if claimed else list(held)
     contributions = (*dynamic, *contributions_of_people(scene, unclaimed))
     claimed = claims_of(contributions)

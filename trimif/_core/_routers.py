@@ -147,7 +147,7 @@ def hear(routers: dict[RouterKey, HeldRouter], said: RouterAdvertisement, now: f
             return False
     else:
         for each, held in own.items():
-            if held.header is None and each != key:
+            if held.header is None:
                 del routers[each]
     if key not in routers or not routers[key].is_alive(now):
         if key not in routers and not _make_room(routers, now):
