@@ -39,7 +39,7 @@ class Lease(Value):
         routers: option 3.
         routes: option 121 (RFC 3442); where it is there, option 3 does not count.
         search_domains: option 119, else option 15; without trailing dot.
-        data: what else it says, by identifier: `Information.LEASE`, `Information.CAPTIVE_PORTAL` and so on.
+        data: what else it says, by identifier: ``Information.LEASE``, ``Information.CAPTIVE_PORTAL`` and so on.
     """
 
     interface: str
@@ -75,7 +75,7 @@ class DHCPv6Lease(Value):
         valid_until: when the last of its addresses and prefixes expires; of one that has none, when its refresh is
             overdue (option 32), ``math.inf`` if that is not told.
         addresses: IA_NA. None of them: stateless.
-        data: what it says, by identifier: `Information.DNS_SERVERS`, `Information.DELEGATED_PREFIXES` and so on.
+        data: what it says, by identifier: ``Information.DNS_SERVERS``, ``Information.DELEGATED_PREFIXES`` and so on.
     """
 
     interface: str
@@ -101,8 +101,8 @@ class AllLeases(Value):
 class LinkConfiguration(Value):
     """What a manager on the host was told about a link by a person, a VPN or a modem: its DNS, whether it is metered.
 
-    DNS, routes and the like belong to the STATIC element of the interface's domains. `Information.METERED` and
-    `Information.LINK_TYPE` are said of the interface.
+    DNS, routes and the like belong to the STATIC element of the interface's domains. ``Information.METERED`` and
+    ``Information.LINK_TYPE`` are said of the interface.
 
     Attributes:
         interface: the interface's name.

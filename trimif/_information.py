@@ -46,7 +46,7 @@ class Information(Generic[T]):
     SEARCH_DOMAINS: ClassVar[Information[tuple[str, ...]]]
     """Domains to try names in, without a trailing dot."""
     SPLIT_DOMAINS: ClassVar[Information[tuple[str, ...]]]
-    """Domains whose names are to be asked of these name servers: "routing domains", or a PvD's ``dnsZones``."""
+    """Domains whose names are to be asked of these name servers, "routing domains", or a PvD's ``dnsZones``."""
     DNS_SELECTION: ClassVar[Information[tuple[DnsServerSelection, ...]]]
     """Which name server is for which names (RFC 6731)."""
     ENCRYPTED_DNS: ClassVar[Information[tuple[EncryptedDnsServer, ...]]]

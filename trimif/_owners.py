@@ -241,8 +241,12 @@ class ProvisioningDomain(Owner[ProvisioningDomainAnnouncement]):
 
     @property
     def metered(self) -> bool | None:
-        """Whether traffic costs money, None if it is not known."""
-        return self.interface.details.metered
+        """Whether traffic costs money, by the domain's own word (RFC 8801), else by what is known of its interface.
+
+        None if nobody says.
+        """
+        told = self._registry.data_of(self.id, ElementType.PVD, Information.METERED)
+        return self.interface.details.metered if told is None else told
 
     @property
     def usable(self) -> bool:

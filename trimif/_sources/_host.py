@@ -19,6 +19,7 @@ from trimif._sources.resolvconf import ResolvconfSource
 from trimif._sources.resolved import ResolvedSource
 from trimif._sources.router_advertisements import RouterAdvertisementSource
 from trimif._sources.static import StaticSource
+from trimif._sources.udhcpc import UdhcpcSource
 
 LINKS: dict[str, Callable[[], Source]] = {"netlink": NetlinkSource, "pyroute2": Pyroute2LinkSource}
 """Who can tell about the kernel's links, addresses and routes."""
@@ -39,6 +40,7 @@ def host_sources(
         DhclientSource((*DIRECTORIES, *lease_directories)),
         Pyroute2LeaseSource(lease_directories),
         DhcpcdSource(),
+        UdhcpcSource(),
         NetworkdSource(),
         NetworkManagerSource(),
         ResolvedSource(),

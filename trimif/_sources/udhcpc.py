@@ -5,7 +5,7 @@ let trimif see that, a person puts the hook in front of that script::
 
     udhcpc -i eth0 -s /usr/local/lib/udhcpc-hook.sh -O search -O mtu -O ntpsrv -O staticroutes -O 114 -O 162
 
-The hook is the file `HOOK` in this package: copy it to a place that stays, it must be executable. It writes
+The hook is the file ``HOOK`` in this package: copy it to a place that stays, it must be executable. It writes
 ``/run/trimif/udhcpc/eth0.lease`` and then runs Debian's, Alpine's or OpenWrt's default script, or the one that the
 environment variable ``TRIMIF_UDHCPC_SCRIPT`` of udhcpc names. With Debian's ifupdown udhcpc's options belong into
 ``/etc/network/interfaces``, ``udhcpc_opts -s /usr/local/lib/udhcpc-hook.sh``. Where a script of one's own is in use
