@@ -246,6 +246,16 @@ async def test_news_that_make_no_sense_end_the_connection_and_another_follows(ho
         assert told.source.statistics().resynchronisations == 2
 
 
+async def test_the_same_dhcpcd_knows_what_became_of_all_that_it_has_said(host: Namespace, tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, [bound(10)])
+    async with telling(tmp_path, daemon) as (told, _nursery):
+        assert told.addresses() == ["198.51.100.10"]
+        daemon.blocks = []  # it expired
+        await daemon.hang_up()
+        await told.until(lambda: told.addresses() == [])
+        assert daemon.requests == [b"--listen\0", b"dhcpcd\0-U\0"] * 2
+
+
 async def test_what_a_dhcpcd_said_that_went_away_stays_until_the_next_one_speaks(
     host: Namespace, tmp_path: Path
 ) -> None:

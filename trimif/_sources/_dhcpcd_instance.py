@@ -24,8 +24,9 @@ from trimif._sources._dhcpcd_socket import ask, listen, manages_something, recei
 __all__ = ["Audience", "Instance"]
 
 ANSWER_SECONDS = 1.0
-ATTEMPTS = 3
-"""dhcpcd drops a question that comes while it answers another client; and it answers nobody while its hooks run."""
+ATTEMPTS = 5
+"""dhcpcd drops a question that comes while it answers another client; and it answers nobody while its hooks run. Where
+it runs as one process, without a user of its own, 9.4 hangs up after each block: then there is no whole answer."""
 SETTLED_SECONDS = 5.0
 QUIET_SECONDS = 0.1
 FIRST_PAUSE, LAST_PAUSE = 0.05, 5.0
@@ -41,8 +42,12 @@ class Audience(Protocol):
         """These blocks came on a connection: news, or an answer."""
         ...
 
-    def know_all(self, path: Path, connection: int) -> None:
-        """The blocks heard on a connection, so far and from now on, are all that this dhcpcd knows."""
+    def know_all(self, path: Path, connection: int, *, same: bool) -> None:
+        """The blocks heard on a connection are all that this dhcpcd knows.
+
+        Args:
+            same: it is the one that was there before, so it also knows what became of all that it has said.
+        """
         ...
 
     def miss(self, path: Path, reason: str) -> None:
@@ -68,6 +73,7 @@ class Instance:
     def __init__(self, path: Path, audience: Audience, connections: Iterator[int]) -> None:
         self.settled = trio.Event()
         self._last_news = -math.inf
+        self._identity: tuple[int, int] | None = None
         self._path = path
         self._audience = audience
         self._connections = connections
@@ -129,7 +135,7 @@ class Instance:
             blocks = await self._answer()
             if blocks is not None:
                 self._audience.hear(connection, blocks, news=False)
-                self._audience.know_all(self._path, connection)
+                self._audience.know_all(self._path, connection, same=self._is_same())
                 break
         else:
             self._audience.miss(self._path, "it does not answer")
@@ -141,6 +147,15 @@ class Instance:
             return time.time() - self._path.stat().st_mtime
         except OSError:
             return 0.0
+
+    def _is_same(self) -> bool:
+        """Whether the socket is the one that was there when this was asked last: each dhcpcd makes its own."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return False
+        before, self._identity = self._identity, (status.st_ino, status.st_ctime_ns)
+        return before == self._identity
 
     async def _wait_quiet(self) -> None:
         while True:
@@ -158,5 +173,5 @@ class Instance:
                 self._audience.count_malformed(fault)
             except OSError as error:
                 logger.debug("%s: %s", self._path, error)
-            await trio.sleep_forever()  # until it is time to ask again
+            await trio.sleep(QUIET_SECONDS)
         return None

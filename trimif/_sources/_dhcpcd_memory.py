@@ -126,15 +126,17 @@ class Memory:
         """
         self._leases = {key: held for key, held in self._leases.items() if not held.filed or has_file(*key)}
 
-    def succeed(self, covers: Callable[[str, str], bool], connection: int, now: float) -> None:
-        """A dhcpcd has said all that it knows: what others told about the same has not long to live.
+    def succeed(self, covers: Callable[[str, str], bool], connection: int, now: float, *, same: bool) -> None:
+        """A dhcpcd has said all that it knows: what others told about the same ends soon.
 
         Args:
             covers: whether it is for an interface and a protocol.
+            same: the others were itself, on an earlier connection: what they told ends now.
         """
+        latest = now if same else now + SUCCESSION_SECONDS
         for key, held in self._leases.items():
             if held.connection != connection and covers(*key):
-                self._leases[key] = evolve(held, lease=_until(held.lease, now + SUCCESSION_SECONDS))
+                self._leases[key] = evolve(held, lease=_until(held.lease, latest))
 
 
 def _lease(statement: Statement, now: float, received: float | None) -> AnyLease | None:

@@ -163,11 +163,11 @@ class DhcpcdSource:
                 return
             yield from self._memory.hold_routers(statement, index, now)
 
-    def know_all(self, path: Path, connection: int) -> None:
+    def know_all(self, path: Path, connection: int, *, same: bool) -> None:
         """An instance has said all that it knows."""
         self._answered = True
         self._resynchronisations += 1
-        self._memory.succeed(partial(covers, path), connection, trio.current_time())
+        self._memory.succeed(partial(covers, path), connection, trio.current_time(), same=same)
         self._tell([])
 
     def miss(self, path: Path, reason: str) -> None:
