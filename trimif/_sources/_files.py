@@ -32,6 +32,11 @@ FILE_OCTETS = 1 << 20
 FILES = 256
 """Not more files of one directory are read: the newest ones."""
 
+QUIET_SECONDS = 0.05
+"""So long nothing may change until it has settled."""
+RESTLESS_SECONDS = 1.0
+"""What never rests has settled after so long all the same."""
+
 IN_MODIFY = 0x2
 IN_ATTRIB = 0x4
 IN_CLOSE_WRITE = 0x8
@@ -141,6 +146,19 @@ class FileFollower:
             await trio.lowlevel.wait_readable(self._inotify.fileno())
             if any(map(self._concerns, list(self._inotify.drain()))):
                 self._set_watches()
+                return
+
+    async def wait_settled(self) -> None:
+        """Wait for a change, and then until there was none for a moment: whoever writes has written all it wanted to.
+
+        Cancelling and errors are those of `wait_changed`.
+        """
+        await self.wait_changed()
+        latest = trio.current_time() + RESTLESS_SECONDS
+        while True:
+            with trio.move_on_at(min(latest, trio.current_time() + QUIET_SECONDS)) as pause:
+                await self.wait_changed()
+            if pause.cancelled_caught:
                 return
 
     def _concerns(self, name: str) -> bool:

@@ -29,11 +29,6 @@ from trimif._sources._source import Report, SourceStatistics
 
 __all__ = ["LeaseFileSource"]
 
-QUIET_SECONDS = 0.05
-"""A file is read when it has not changed for so long: the client has written all it wanted to."""
-RESTLESS_SECONDS = 1.0
-"""A file that never rests is read after so long all the same."""
-
 logger = logging.getLogger(__name__)
 
 AnyLease: TypeAlias = Lease | DHCPv6Lease
@@ -103,8 +98,7 @@ class LeaseFileSource:
                 self._look(report)
                 task_status.started()
                 while True:
-                    await follower.wait_changed()
-                    await _wait_quiet(follower)
+                    await follower.wait_settled()
                     self._look(report)
         except OSError as error:
             if self._told is None:
@@ -159,15 +153,6 @@ class LeaseFileSource:
     def _report(self, report: Report, facts: Sequence[Fact]) -> None:
         self._facts += len(facts)
         report(facts)
-
-
-async def _wait_quiet(follower: FileFollower) -> None:
-    latest = trio.current_time() + RESTLESS_SECONDS
-    while True:
-        with trio.move_on_at(min(latest, trio.current_time() + QUIET_SECONDS)) as pause:
-            await follower.wait_changed()
-        if pause.cancelled_caught:
-            return
 
 
 def _current(lease: AnyLease, now: float) -> AnyLease:

@@ -20,11 +20,6 @@ from trimif._sources._source import Report, SourceStatistics
 
 __all__ = ["ManagerSource", "interface_name"]
 
-QUIET_SECONDS = 0.05
-"""The manager is looked at when no file has changed for so long: it has done all that it wanted to."""
-RESTLESS_SECONDS = 1.0
-"""One that never rests is looked at after so long all the same."""
-
 
 def interface_name(index: int) -> str | None:
     """The name of the interface of that index; None if there is none any more."""
@@ -84,8 +79,7 @@ class ManagerSource:
         """Wait for a sign, or the time to look again. False if there can't be any more signs."""
         try:
             with trio.move_on_at(self._look_again_at):
-                await follower.wait_changed()
-                await _wait_quiet(follower)
+                await follower.wait_settled()
         except OSError as error:
             self._report(report, [self._no_inotify(error)])
             await trio.lowlevel.checkpoint()
@@ -117,12 +111,3 @@ class ManagerSource:
     def _report(self, report: Report, facts: Sequence[Fact]) -> None:
         self._facts += len(facts)
         report(facts)
-
-
-async def _wait_quiet(follower: FileFollower) -> None:
-    latest = trio.current_time() + RESTLESS_SECONDS
-    while True:
-        with trio.move_on_at(min(latest, trio.current_time() + QUIET_SECONDS)) as pause:
-            await follower.wait_changed()
-        if pause.cancelled_caught:
-            return
