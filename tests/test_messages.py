@@ -119,3 +119,9 @@ def test_reprs_read_well() -> None:
     assert repr(Information.DNS_SERVERS) == "Information.DNS_SERVERS"
     assert str(Origin("dhclient", ip_address("198.51.100.1"))) == "dhclient from 198.51.100.1"
     assert str(Route(ip_network("::/0"), ip_address("fe80::1"))) == "::/0 via fe80::1"
+
+
+def test_systems_are_names_in_an_order() -> None:
+    assert TranslateName(DomainId("d"), "www.example.org", 1, ["dns"]).systems == ("dns",)
+    with pytest.raises(TypeError, match=r"systems is 'dns'; give the names of name systems in their order"):
+        TranslateName(DomainId("d"), "www.example.org", 1, "dns")

@@ -23,6 +23,7 @@ __all__ = [
     "EncryptedDnsServer",
     "Information",
     "LeaseTimes",
+    "NameServerSaid",
     "PortalInformation",
     "PvdInformation",
     "PvdOption",
@@ -130,6 +131,25 @@ class Datum(Value, Generic[T]):
     origin: Origin
     received: float
     valid_until: float = math.inf
+
+
+@frozen(repr=False, eq=False)
+class NameServerSaid(Value):
+    """What one server, or a system without servers, said during a name translation.
+
+    Attributes:
+        system: ``"hosts"``, ``"dns"``, ``"mdns"``, ``"llmnr"``, or a program's own.
+        server: who was asked; None where there is no server.
+        question: the absolute name, and what was asked for: ``"www.example.org. AAAA"``.
+        said: ``"answered"``, ``"no such name"``, ``"no data"``, ``"timed out"``, or what went wrong.
+        seconds: from asking to that.
+    """
+
+    system: str
+    server: IPAddress | None
+    question: str
+    said: str
+    seconds: float
 
 
 @frozen(repr=False, eq=False)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from attrs import field, frozen
 from attrs.validators import instance_of
 
-from trimif._information import Datum, Information
+from trimif._information import Datum, Information, NameServerSaid
 from trimif._model import (
     DomainId,
     ElementType,
@@ -27,7 +27,7 @@ from trimif._model import (
     TranslationOutcome,
     Value,
 )
-from trimif._validation import check_identifier, check_name, to_address, to_port
+from trimif._validation import check_identifier, check_name, to_address, to_port, to_systems
 
 if TYPE_CHECKING:
     import trio
@@ -116,11 +116,13 @@ class TranslateName(Value):
     Attributes:
         name: the name of a network node, as text (UTF-8 in the draft).
         translation_id: the subscriber's own, any hashable value, unique among its outstanding translations.
+        systems: the name systems to ask, in this order, for example ``("hosts", "dns")``; None for those of the MIF.
     """
 
     domain: DomainId = field(validator=instance_of(DomainId))
     name: str = field(validator=check_name)
     translation_id: Hashable = field(validator=check_identifier)
+    systems: tuple[str, ...] | None = field(default=None, converter=to_systems)
 
 
 @frozen(repr=False, eq=False)
@@ -298,10 +300,15 @@ class NameTranslation(Value):
 
 @frozen(repr=False, eq=False)
 class NameTranslationFinished(Value):
-    """Ends every translation that was not stopped *(trimif)*."""
+    """Ends every translation that was not stopped *(trimif)*.
+
+    Attributes:
+        said: who was asked, and what each of them said, in the order in which they were done.
+    """
 
     translation_id: Hashable
     outcome: TranslationOutcome
+    said: tuple[NameServerSaid, ...] = ()
 
 
 @frozen(repr=False, eq=False)

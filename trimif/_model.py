@@ -12,10 +12,13 @@ from collections.abc import Callable, Hashable
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from operator import attrgetter
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from attrs import field, fields, frozen
 from attrs.validators import instance_of
+
+if TYPE_CHECKING:
+    from trimif._information import DnsServerSelection, EncryptedDnsServer
 
 __all__ = [
     "DomainId",
@@ -261,6 +264,10 @@ class DomainView(Value):
         dns_servers: in the order in which they are to be asked.
         search_domains: without trailing dot.
         routers: every next hop that the domain's elements told (RFC 7556: no other may be used).
+        split_domains: names in them are for these servers.
+        dns_selection: which server is for which names (RFC 6731).
+        encrypted_dns: servers that speak an encrypted transport, best first (RFC 9463).
+        pref64: the prefixes of a NAT64, best first (RFC 8781).
     """
 
     domain: DomainId
@@ -271,3 +278,7 @@ class DomainView(Value):
     dns_servers: tuple[IPAddress, ...] = ()
     search_domains: tuple[str, ...] = ()
     routers: frozenset[IPAddress] = frozenset()
+    split_domains: tuple[str, ...] = ()
+    dns_selection: tuple[DnsServerSelection, ...] = ()
+    encrypted_dns: tuple[EncryptedDnsServer, ...] = ()
+    pref64: tuple[IPv6Network, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,16 @@ def check_name(_instance: object, _attribute: Attribute[str], value: Any) -> Non
     reason = _name_fault(value)
     if reason is not None:
         raise ValueError(f"{value!r} is not the name of a network node: {reason}; right would be 'www.example.org'")
+
+
+def to_systems(value: Iterable[str] | None) -> tuple[str, ...] | None:
+    """The names of name systems, or an error that shows how to give them."""
+    if value is None:
+        return None
+    systems: tuple[Any, ...] = tuple(value)
+    if isinstance(value, str) or not all(isinstance(each, str) and each for each in systems):
+        raise TypeError(f"systems is {value!r}; give the names of name systems in their order, ('hosts', 'dns') say")
+    return systems
 
 
 def _name_fault(name: str) -> str | None:

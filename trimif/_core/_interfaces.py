@@ -202,6 +202,10 @@ class Interface:
             dns_servers=domain.data(Information.DNS_SERVERS),
             search_domains=domain.data(Information.SEARCH_DOMAINS),
             routers=frozenset(routers),
+            split_domains=domain.data(Information.SPLIT_DOMAINS),
+            dns_selection=domain.data(Information.DNS_SELECTION),
+            encrypted_dns=domain.data(Information.ENCRYPTED_DNS),
+            pref64=domain.data(Information.PREF64),
         )
 
 

@@ -104,7 +104,7 @@ def load_line(text: str) -> Line:
         return _load_line(json.loads(text))
     except MalformedInput:
         raise
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise MalformedInput(f"not a line of messages or facts: {error}") from None
 
 
@@ -241,7 +241,11 @@ DATA_TYPES: dict[Information[Any], Any] = {
     if name.isupper()
 }
 """What the datum of each identifier is."""
-_HINTS = {name: get_type_hints(kind, localns={"trio": _TRIO}) for name, kind in _VOCABULARY.items() if attrs.has(kind)}
+_HINTS = {
+    name: get_type_hints(kind, localns={"trio": _TRIO, **vars(_information)})
+    for name, kind in _VOCABULARY.items()
+    if attrs.has(kind)
+}
 
 
 def _fits(value: Any, hint: Any) -> bool:
