@@ -20,6 +20,7 @@ from trimif._model import Family
 from trimif._names._question import (
     Addresses,
     Alias,
+    CaseLost,
     NoSuchName,
     Question,
     ServerFailed,
@@ -61,6 +62,36 @@ def test_a_question() -> None:
         assert message.payload == 1232
     assert dns.message.from_wire(ask_for(NAME, Family.IPV4, edns=False).octets).edns == -1
     assert len({ask_for(NAME, Family.IPV4).identifier for _ in range(20)}) > 15
+
+
+def test_letters_of_mixed_case_have_to_come_back() -> None:
+    questions = [ask_for(NAME, Family.IPV4, mixed_case=True) for _ in range(20)]
+    assert len({question.octets[2:] for question in questions}) > 15
+    for question in questions:
+        answer = reply_to(question, "www.example.org. A 203.0.113.1")
+        assert read_reply(answer, question) == Addresses((ip_address("203.0.113.1"),))
+        folded = answer[:12] + (NAME.to_wire() or b"") + answer[12 + len(NAME.to_wire() or b"") :]
+        is_mixed = folded != answer
+        assert isinstance(read_reply(folded, question), CaseLost if is_mixed else Addresses)
+
+
+@pytest.mark.parametrize(
+    ("records", "authority", "code", "ttl"),
+    [
+        (("www.example.org. A 203.0.113.1",), (), "NOERROR", 60),
+        (("www.example.org. CNAME a.example.",), (), "NOERROR", 60),
+        ((), ("example.org. SOA ns.example.org. admin.example.org. 1 2 3 4 5",), "NOERROR", 5),
+        ((), ("example.org. SOA ns.example.org. admin.example.org. 1 2 3 4 500",), "NXDOMAIN", 60),
+        ((), (), "NXDOMAIN", 0),
+        ((), (), "NOERROR", 0),
+    ],
+)
+def test_for_how_long_it_may_be_remembered(
+    question: Question, records: tuple[str, ...], authority: tuple[str, ...], code: str, ttl: float
+) -> None:
+    reply = read_reply(reply_to(question, *records, code=code, authority=authority), question)
+    assert isinstance(reply, Addresses | Alias | NoSuchName)
+    assert reply.ttl == ttl
 
 
 SOA = "example.org. SOA ns.example.org. admin.example.org. 1 2 3 4 5"

@@ -8,10 +8,11 @@ server and port asked is the exchange's to check). Everything else that arrives 
 from __future__ import annotations
 
 import secrets
+import struct
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from trimif._errors import MalformedInput
 from trimif._model import Family, IPAddress
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 EDNS_OCTETS = 1232
 # More than any answer about addresses has; 64 KiB hold four times as many, which take dnspython most of a second.
 MOST_RECORDS = 1024
+RECURSION_DESIRED, CLASS_IN, TYPE_OPT = 0x0100, 1, 41
+
+_HEADER = struct.Struct("!HHHHHH")
+_QUESTION = struct.Struct("!HH")
+_EDNS = struct.pack("!BHHIH", 0, TYPE_OPT, EDNS_OCTETS, 0, 0)  # RFC 6891, 6.1.2: root, OPT, size, flags, no options
 
 
 @frozen
@@ -35,19 +41,27 @@ class Question:
         family: IPV4 asks for A records, IPV6 for AAAA.
         identifier: random, so that only who sees the question can answer it.
         octets: the whole message.
+        mixed_case: the letters of the name are upper or lower case at random, and an answer has to repeat them.
     """
 
     name: Name
     family: Family
     identifier: int
     octets: bytes
+    mixed_case: bool = False
 
 
 @frozen
 class Addresses:
-    """The server's answer: the addresses of the name, none if it has none of that family."""
+    """The server's answer: the addresses of the name, none if it has none of that family.
+
+    Attributes:
+        ttl: for how many seconds it may be remembered: the least of the chain; of no addresses, by the SOA record
+            (RFC 2308, 5), 0 if there was none.
+    """
 
     addresses: tuple[IPAddress, ...]
+    ttl: float = field(default=0.0, eq=False)
 
 
 @frozen
@@ -55,16 +69,28 @@ class Alias:
     """The name is another's alias, and the server told no more: ask for that one (RFC 1034, 3.6.2)."""
 
     name: Name
+    ttl: float = field(default=0.0, eq=False)
 
 
 @frozen
 class NoSuchName:
-    """The name does not exist, in any family (RFC 8020)."""
+    """The name does not exist, in any family (RFC 8020).
+
+    Attributes:
+        ttl: for how many seconds that may be remembered (RFC 2308, 5), 0 if the server did not say.
+    """
+
+    ttl: float = field(default=0.0, eq=False)
 
 
 @frozen
 class Truncated:
     """The answer did not fit: ask by TCP (RFC 7766)."""
+
+
+@frozen
+class CaseLost:
+    """The answer repeats the question in other letters: a server that does not keep their case, or a guess."""
 
 
 @frozen
@@ -74,7 +100,7 @@ class ServerFailed:
     code: str
 
 
-Reply: TypeAlias = Addresses | Alias | NoSuchName | Truncated | ServerFailed
+Reply: TypeAlias = Addresses | Alias | NoSuchName | Truncated | CaseLost | ServerFailed
 
 
 def read_name(name: str) -> Name | None:
@@ -89,18 +115,33 @@ def read_name(name: str) -> Name | None:
     return None if read == dns.name.root else read
 
 
-def ask_for(name: Name, family: Family, *, edns: bool = True) -> Question:
+def ask_for(name: Name, family: Family, *, edns: bool = True, mixed_case: bool = False) -> Question:
     """Make a question with a fresh random id.
+
+    It is put together by hand: a message object of dnspython costs ten times as much.
 
     Args:
         edns: offer to take answers larger than 512 octets (RFC 6891). Some servers stumble over it.
+        mixed_case: vary the case of the letters at random, which who guesses has to guess as well
+            (draft-vixie-dnsext-dns0x20). Some servers do not keep it.
     """
-    import dns.message
+    identifier = secrets.randbelow(1 << 16)
+    wire = name.to_wire()
+    assert wire is not None, "without a file it is returned"
+    if mixed_case:
+        wire = _with_mixed_case(wire)
+    header = _HEADER.pack(identifier, RECURSION_DESIRED, 1, 0, 0, 1 if edns else 0)
+    octets = header + wire + _QUESTION.pack(_type_of(family), CLASS_IN) + (_EDNS if edns else b"")
+    return Question(name, family, identifier, octets, mixed_case)
 
-    message = dns.message.make_query(
-        name, _type_of(family), id=secrets.randbelow(1 << 16), use_edns=edns, payload=EDNS_OCTETS
+
+def _with_mixed_case(wire: bytes) -> bytes:
+    """Lengths of labels are less than 64, so they are never taken for letters."""
+    bits = secrets.randbits(len(wire))
+    return bytes(
+        octet ^ 0x20 if chr(octet).isascii() and chr(octet).isalpha() and bits >> place & 1 else octet
+        for place, octet in enumerate(wire)
     )
-    return Question(name, family, message.id, message.to_wire())
 
 
 def _type_of(family: Family) -> RdataType:
@@ -120,7 +161,14 @@ def read_reply(octets: bytes, question: Question) -> Reply | None:
     message, cut = _parse(octets)
     if not _answers(message, question):
         return None
+    if question.mixed_case and message.question and not _repeats(octets, question):
+        return CaseLost()
     return Truncated() if cut else _meaning(message, question)
+
+
+def _repeats(octets: bytes, question: Question) -> bool:
+    end = _HEADER.size + len(question.name.to_wire() or b"")
+    return octets[_HEADER.size : end] == question.octets[_HEADER.size : end]
 
 
 def _parse(octets: bytes) -> tuple[QueryMessage, bool]:
@@ -180,12 +228,12 @@ def _content(message: QueryMessage, question: Question) -> Reply:
     except dns.exception.DNSException as error:  # the chain loops, or contradicts itself
         return ServerFailed(type(error).__name__)
     if message.rcode() == dns.rcode.NXDOMAIN:
-        return NoSuchName()
+        return NoSuchName(chain.minimum_ttl if _is_final(message) else 0.0)
     if chain.answer is not None:
-        return Addresses(tuple(ip_address(record.to_text()) for record in chain.answer))
+        return Addresses(tuple(ip_address(record.to_text()) for record in chain.answer), chain.minimum_ttl)
     if chain.canonical_name != question.name and not _is_final(message):
-        return Alias(chain.canonical_name)
-    return _nothing(message)
+        return Alias(chain.canonical_name, chain.minimum_ttl)
+    return _nothing(message, chain.minimum_ttl)
 
 
 def _is_final(message: QueryMessage) -> bool:
@@ -195,9 +243,11 @@ def _is_final(message: QueryMessage) -> bool:
     return any(records.rdtype == dns.rdatatype.SOA for records in message.authority)
 
 
-def _nothing(message: QueryMessage) -> Reply:
+def _nothing(message: QueryMessage, ttl: float) -> Reply:
     """No data; unless the server neither knows the zone nor asks others: then it has only told us to go elsewhere."""
     import dns.flags
 
     lame = not message.flags & (dns.flags.AA | dns.flags.RA)
-    return ServerFailed("lame") if lame and not _is_final(message) else Addresses(())
+    if _is_final(message):
+        return Addresses((), ttl)
+    return ServerFailed("lame") if lame else Addresses(())
