@@ -39,7 +39,7 @@ from trimif._subscriber import Subscriber
 __all__ = ["MifElement", "MifStatistics", "Record", "run_element"]
 
 Record: TypeAlias = Callable[[float, Sequence[Fact]], None]
-"""Is called with the time and the facts of each step, before the core applies them."""
+"""Is called with the time and the facts of each step before the core applies them; without a fact, time passed."""
 
 
 class Translate(Protocol):
@@ -167,7 +167,7 @@ class MifElement:
     @trio.lowlevel.enable_ki_protection
     def _report(self, facts: Sequence[Fact]) -> None:
         now = trio.current_time()
-        if self._record is not None:
+        if self._record is not None and facts:
             self._record(now, facts)
         self._carry_out(self._core.apply(facts, now))
         if self._timer.deadline != self._core.next_deadline:  # setting it costs more, and it seldom changes
@@ -185,7 +185,10 @@ class MifElement:
 
     @trio.lowlevel.enable_ki_protection
     def _report_time(self) -> None:
-        self._carry_out(self._core.advance(trio.current_time()))
+        now = trio.current_time()
+        if self._record is not None:  # facts may come at this very instant: which was first can't be told afterwards
+            self._record(now, ())
+        self._carry_out(self._core.advance(now))
         self._changed.unpark_all()
 
     @trio.lowlevel.enable_ki_protection

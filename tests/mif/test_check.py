@@ -10,8 +10,8 @@ import trio
 import trio.testing
 
 from trimif import AnnounceInterfaces, Subscriber, check, check_nowait
-
-from .simulated import SimulatedHost, link, open_simulated
+from trimif.testing import SimulatedHost, open_simulated_mif
+from trimif.testing._simulated_facts import link
 
 
 @asynccontextmanager
@@ -20,7 +20,7 @@ async def everything() -> AsyncIterator[tuple[SimulatedHost, Subscriber, trio.So
     host = SimulatedHost()
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listener.socket.getsockname()[1]
-    async with listener, open_simulated(host) as mif, mif.open_subscriber() as subscriber:
+    async with listener, open_simulated_mif(host) as mif, mif.open_subscriber() as subscriber:
         subscriber.post(AnnounceInterfaces())
         async with await trio.open_tcp_stream("127.0.0.1", port) as client:
             async with await listener.accept() as server:
@@ -46,7 +46,7 @@ async def test_probe() -> None:
 
 async def test_with_a_limit(autojump_clock: trio.testing.MockClock) -> None:
     host = SimulatedHost()
-    async with open_simulated(host) as mif, mif.open_subscriber() as subscriber:
+    async with open_simulated_mif(host) as mif, mif.open_subscriber() as subscriber:
         subscriber.post(AnnounceInterfaces())
         began = trio.current_time()
         with trio.move_on_after(3) as limit:

@@ -46,9 +46,9 @@ from trimif._facts import (
     RouterHeader,
     StaticConfiguration,
 )
+from trimif.testing import FIGURE_2, SimulatedHost, open_simulated_mif
 from trimif.testing._laws import LawChecker
-
-from .simulated import FIGURE_2, SimulatedHost, address, ipv4, ipv6, link, open_simulated
+from trimif.testing._simulated_facts import address, ipv4, ipv6, link
 
 
 class Watcher:
@@ -110,7 +110,7 @@ class Watcher:
 @asynccontextmanager
 async def watching(*initial: Fact) -> AsyncIterator[tuple[SimulatedHost, Watcher, Mif]]:
     host = SimulatedHost(initial=initial)
-    async with open_simulated(host) as mif, mif.open_subscriber() as subscriber:
+    async with open_simulated_mif(host) as mif, mif.open_subscriber() as subscriber:
         watcher = Watcher(subscriber)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watcher.run)

@@ -15,9 +15,9 @@ import trio.testing
 
 from trimif import ConnectToAddress, DomainGone, Interface, Mif, ProvisioningDomain, StopConnecting, TranslateName
 from trimif._facts import LinkGone
+from trimif.testing import FIGURE_2, SimulatedHost, open_simulated_mif
 
 from .bounded import bounded
-from .simulated import FIGURE_2, SimulatedHost, open_simulated
 
 SECONDS = 5.0
 
@@ -61,7 +61,7 @@ def test_a_handler_that_serves_all_domains(end: End) -> None:
     async def main() -> None:
         host = SimulatedHost(initial=FIGURE_2)
         async with trio.open_nursery() as nursery:
-            async with open_simulated(host) as mif:
+            async with open_simulated_mif(host) as mif:
 
                 async def serve_all(_domain: ProvisioningDomain) -> None:
                     await mif.serve_domains(sleep)
@@ -79,7 +79,7 @@ def test_a_block_of_one_domain_that_serves_all(end: End) -> None:
     async def main() -> None:
         host = SimulatedHost(initial=FIGURE_2)
         async with trio.open_nursery() as nursery:
-            async with open_simulated(host) as mif:
+            async with open_simulated_mif(host) as mif:
 
                 async def serve_all(name: str) -> None:
                     with mif.domain(name).move_on_when_gone():
@@ -109,7 +109,7 @@ def test_a_handler_of_an_interface_that_serves_its_domains(end: End) -> None:
                 nursery.start_soon(interface.serve_domains, sleep)
 
         async with trio.open_nursery() as nursery:
-            async with open_simulated(host) as mif:
+            async with open_simulated_mif(host) as mif:
                 await nursery.start(mif.serve_interfaces, serve_domains)
                 await trio.testing.wait_all_tasks_blocked()
                 await end(host, mif)
@@ -132,7 +132,7 @@ def test_a_shielded_connect_in_a_handler_fails_and_the_handler_goes_on(end: End)
                 except DomainGone:
                     failures.append(domain.name)
 
-        async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+        async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
             await nursery.start(mif.serve_domains, connect)
             await trio.testing.wait_all_tasks_blocked()
             await end(host, mif)
@@ -150,7 +150,7 @@ def test_a_shielded_connect_in_a_block_in_a_handler_of_another_domain() -> None:
 
     async def main() -> None:
         host = SimulatedHost(initial=FIGURE_2)
-        async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+        async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
 
             async def connect(domain: ProvisioningDomain) -> None:
                 if domain.name == "eth0/ipv6":
@@ -175,7 +175,7 @@ def test_a_task_that_a_handler_left_behind_is_none_of_its_business() -> None:
     async def main() -> None:
         host = SimulatedHost(initial=FIGURE_2)
         host.add_name("wa0/ipv6", "a.example", "2001:db8::9", after=0.1)
-        async with open_simulated(host) as mif, trio.open_nursery() as outer, trio.open_nursery() as nursery:
+        async with open_simulated_mif(host) as mif, trio.open_nursery() as outer, trio.open_nursery() as nursery:
 
             async def background() -> None:
                 outcomes.extend(map(str, await mif.domain("wa0/ipv6").resolve("a.example")))
@@ -216,7 +216,7 @@ def test_a_task_that_a_handler_left_behind_is_none_of_its_business() -> None:
 
 async def test_stop_holds_for_what_a_handler_asked_for_that_has_ended() -> None:
     host = SimulatedHost(initial=FIGURE_2)
-    async with open_simulated(host) as mif, mif.open_subscriber() as shared, trio.open_nursery() as nursery:
+    async with open_simulated_mif(host) as mif, mif.open_subscriber() as shared, trio.open_nursery() as nursery:
         wa0 = mif.domain("wa0/ipv6")
 
         async def ask(domain: ProvisioningDomain) -> None:
@@ -252,7 +252,7 @@ async def test_domains_that_go_in_one_step_end_one_after_the_other() -> None:
                     await trio.testing.wait_all_tasks_blocked()
                 order.append(domain.name)
 
-        async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+        async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
             await nursery.start(mif.serve_domains, handle)
             await trio.testing.wait_all_tasks_blocked()
             host.set_up("eth0", False)
@@ -262,7 +262,7 @@ async def test_domains_that_go_in_one_step_end_one_after_the_other() -> None:
 
 
 async def test_a_block_can_be_entered_once() -> None:
-    async with open_simulated(SimulatedHost(initial=FIGURE_2)) as mif:
+    async with open_simulated_mif(SimulatedHost(initial=FIGURE_2)) as mif:
         block = mif.domain("eth0/ipv4").move_on_when_gone()
         with block:
             await trio.lowlevel.checkpoint()

@@ -14,8 +14,8 @@ import trio.testing
 
 from trimif import Family, Interface, InterfaceKind, Mif, Policy, ProvisioningDomain
 from trimif._facts import LinkGone
-
-from .simulated import FIGURE_2, LOOPBACK, Peer, SimulatedHost, ipv4, ipv6, link, open_simulated
+from trimif.testing import FIGURE_2, Peer, SimulatedHost, open_simulated_mif
+from trimif.testing._simulated_facts import LOOPBACK, ipv4, ipv6, link
 
 RUNS = 300
 
@@ -35,7 +35,7 @@ async def test_a_handler_runs_for_each_domain_and_ends_with_it() -> None:
         finally:
             log.append(f"-{domain.name}{' gone' if domain.gone else ''}")
 
-    async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+    async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
         await nursery.start(mif.serve_domains, handle)
         await trio.testing.wait_all_tasks_blocked()
         assert sorted(log) == ["+eth0/ipv4", "+eth0/ipv6", "+wa0/ipv6"]
@@ -60,7 +60,7 @@ async def test_filters_choose_the_domains() -> None:
     def wanted(domain: ProvisioningDomain) -> bool:
         return Family.IPV6 in domain.families and domain.interface.kind is InterfaceKind.ETHERNET
 
-    async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+    async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
         await nursery.start(lambda task_status: mif.serve_domains(note, where=wanted, task_status=task_status))
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
@@ -81,7 +81,7 @@ async def test_interfaces_are_served_too() -> None:
         finally:
             log.append(f"-{interface.name}")
 
-    async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+    async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
         await nursery.start(mif.serve_interfaces, handle)
         await trio.testing.wait_all_tasks_blocked()
         assert {"eth0/ipv4", "eth0/ipv6", "wa0/ipv6"} <= set(log)
@@ -101,7 +101,7 @@ async def test_the_domains_of_one_interface_are_served_until_it_goes() -> None:
         log.append(domain.name)
         await trio.sleep_forever()
 
-    async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+    async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
         nursery.start_soon(mif.interface("eth0").serve_domains, handle)
         await trio.testing.wait_all_tasks_blocked()
         assert sorted(log) == ["eth0/ipv4", "eth0/ipv6"]
@@ -126,7 +126,7 @@ async def test_a_handler_that_raises_ends_the_serving_bare() -> None:
             raise Oops(domain.name)
         await trio.sleep_forever()
 
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         with pytest.raises(Oops, match="eth0/ipv6"):
             await mif.serve_domains(handle)
         assert mif.domain("eth0/ipv6").name == "eth0/ipv6"
@@ -143,7 +143,7 @@ async def test_handlers_in_a_lent_nursery_outlive_the_serving() -> None:
         finally:
             log.append(domain.name)
 
-    async with open_simulated(host) as mif, trio.open_nursery() as lent:
+    async with open_simulated_mif(host) as mif, trio.open_nursery() as lent:
         with trio.CancelScope() as scope:
             async with trio.open_nursery() as nursery:
                 await nursery.start(
@@ -162,7 +162,7 @@ async def test_a_lent_nursery_that_is_closed_leaves_no_guest() -> None:
     async def handle(domain: ProvisioningDomain) -> None:
         raise AssertionError("it can't be started")
 
-    async with open_simulated(SimulatedHost(initial=FIGURE_2)) as mif:
+    async with open_simulated_mif(SimulatedHost(initial=FIGURE_2)) as mif:
         async with trio.open_nursery() as closed:
             pass
         with pytest.raises(RuntimeError, match="closed"):
@@ -256,7 +256,7 @@ def test_lookups_connects_and_handlers_end_in_one_order(trigger: Trigger) -> Non
 
     async def main() -> None:
         with trio.CancelScope() as scope:
-            async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+            async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
                 await nursery.start(mif.serve_domains, handle)
                 await trio.testing.wait_all_tasks_blocked()
                 await trigger(scope, host, mif)
@@ -287,7 +287,7 @@ def test_lookups_connects_and_handlers_end_in_one_order(trigger: Trigger) -> Non
 
 async def test_the_best_domain_is_the_cheapest_usable_one() -> None:
     host = SimulatedHost(initial=LOOPBACK)
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         assert mif.best_domain() is None
         host.report(link(2, "eth0"), *ipv6(2), *ipv4(2, "eth0"), link(3, "wa0"), *ipv6(3))
         best = mif.best_domain()
@@ -312,7 +312,7 @@ async def test_a_roaming_client_in_three_lines() -> None:
         async with await domain.connect("2001:db8::9" if "ipv6" in domain.name else "203.0.113.9", 80):
             return domain.name
 
-    async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+    async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
 
         async def roam() -> None:
             assert await mif.serve_best_domain(client) == "wa0/ipv6"
@@ -338,7 +338,7 @@ async def test_it_switches_to_a_better_domain_only_when_asked(switch: bool) -> N
     def is_wanted(domain: ProvisioningDomain) -> bool:
         return not better or domain.interface.name in better
 
-    async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+    async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
         policy = Policy(where=is_wanted)
         nursery.start_soon(partial(mif.serve_best_domain, client, policy=policy, switch_to_better=switch))
         await trio.testing.wait_all_tasks_blocked()
@@ -354,7 +354,7 @@ async def test_a_client_that_raises_ends_it_bare() -> None:
         await trio.lowlevel.checkpoint()
         raise Oops(domain.name)
 
-    async with open_simulated(SimulatedHost(initial=FIGURE_2)) as mif:
+    async with open_simulated_mif(SimulatedHost(initial=FIGURE_2)) as mif:
         for switch in (False, True):
             with pytest.raises(Oops, match="eth0"):
                 await mif.serve_best_domain(client, switch_to_better=switch)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from trimif import ConnectFailed, DomainId, NotConnectedReason
 from trimif._connect._race import Candidate, Race
 from trimif._facts import LinkGone
-
-from .simulated import FIGURE_2, LOOPBACK, Peer, SimulatedHost, address, ipv4, link, open_simulated
+from trimif.testing import FIGURE_2, Peer, SimulatedHost, open_simulated_mif
+from trimif.testing._simulated_facts import LOOPBACK, address, ipv4, link
 
 Clock = trio.testing.MockClock
 V4, V6 = "203.0.113.1", "2001:db8:ff::1"
@@ -111,7 +111,7 @@ def test_every_candidate_is_tried_once_and_the_race_ends(found: list[tuple[str, 
 async def test_the_first_domain_that_connects_wins_and_the_losers_are_closed(autojump_clock: Clock) -> None:
     peers = {("eth0/ipv6", V6): Peer(9.0), ("eth0/ipv4", V4): Peer(1.0), ("wa0/ipv6", V6): Peer(0.3)}
     host = SimulatedHost(initial=FIGURE_2, names=EVERYWHERE, peers=peers)
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         began = trio.current_time()
         stream = await mif.open_tcp_stream("www.example.org", 80)
         assert trio.current_time() - began == pytest.approx(0.5 + 0.3)
@@ -129,7 +129,7 @@ async def test_the_first_domain_that_connects_wins_and_the_losers_are_closed(aut
 
 async def test_a_dead_network_costs_one_delay(autojump_clock: Clock) -> None:
     host = SimulatedHost(initial=FIGURE_2, names=EVERYWHERE, peers={("eth0/ipv4", V4): Peer()})
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         began = trio.current_time()
         async with await mif.open_tcp_stream("www.example.org", 80):
             assert trio.current_time() - began == pytest.approx(0.25)
@@ -137,7 +137,7 @@ async def test_a_dead_network_costs_one_delay(autojump_clock: Clock) -> None:
 
 async def test_the_delay_can_be_chosen(autojump_clock: Clock) -> None:
     host = SimulatedHost(initial=FIGURE_2, names=EVERYWHERE, peers={("eth0/ipv4", V4): Peer()})
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         began = trio.current_time()
         async with await mif.open_tcp_stream("www.example.org", 80, happy_eyeballs_delay=1.5):
             assert trio.current_time() - began == pytest.approx(1.5)
@@ -146,7 +146,7 @@ async def test_the_delay_can_be_chosen(autojump_clock: Clock) -> None:
 async def test_a_slow_answer_of_one_domain_delays_no_other(autojump_clock: Clock) -> None:
     names = {**EVERYWHERE, ("eth0/ipv6", "www.example.org"): [(5.0, V6)], ("wa0/ipv6", "www.example.org"): [(7.0, V6)]}
     host = SimulatedHost(initial=FIGURE_2, names=names, peers={("eth0/ipv4", V4): Peer()})
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         began = trio.current_time()
         async with await mif.open_tcp_stream("www.example.org", 80):
             assert trio.current_time() - began == pytest.approx(0.051)
@@ -158,7 +158,7 @@ async def test_if_all_fail_the_error_says_what_happened_on_each_domain(autojump_
     peers = {("eth0/ipv4", V4): refused, ("eth0/ipv6", V6): refused}
     host = SimulatedHost(initial=FIGURE_2, names={**names, ("lo/ipv4", "www.example.org"): []}, peers=peers)
     host.names["lo/ipv6", "www.example.org"] = []
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         with pytest.raises(OSError, match=r"www\.example\.org:80") as caught:
             await mif.open_tcp_stream("www.example.org", 80)
     text = str(caught.value)
@@ -174,7 +174,7 @@ async def test_if_all_fail_the_error_says_what_happened_on_each_domain(autojump_
 async def test_without_a_usable_domain_it_fails_at_once(mock_clock: Clock) -> None:
     host = SimulatedHost(initial=LOOPBACK)
     host.names = {("lo/ipv4", "www.example.org"): [], ("lo/ipv6", "www.example.org"): []}
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         with pytest.raises(OSError, match="no provisioning domain is usable"):
             await mif.open_tcp_stream("www.example.org", 80)
         with pytest.raises(OSError, match="no provisioning domain is usable"):
@@ -183,7 +183,7 @@ async def test_without_a_usable_domain_it_fails_at_once(mock_clock: Clock) -> No
 
 async def test_addresses_go_through_every_domain_of_their_family(autojump_clock: Clock) -> None:
     host = SimulatedHost(initial=FIGURE_2, peers={("wa0/ipv6", V6): Peer()})
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         async with await mif.open_tcp_stream(V6, 80):
             assert {domain for _, domain, _ in host.dialled} == {"eth0/ipv6", "wa0/ipv6"}
 
@@ -193,7 +193,7 @@ async def test_loopback_and_own_addresses_go_through_the_domain_that_owns_them(a
     names = {("eth0/ipv6", "me.example"): [(0.0, own)], ("wa0/ipv6", "me.example"): [(0.0, "127.0.0.1")]}
     peers = {("lo/ipv4", "127.0.0.1"): Peer(), ("eth0/ipv4", own): Peer()}
     host = SimulatedHost(initial=FIGURE_2, names=names, peers=peers)
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         await trio.sleep(3)  # until the loopback addresses count as static
         for target in ("127.0.0.1", own, "me.example"):
             await (await mif.open_tcp_stream(target, 80)).aclose()
@@ -202,7 +202,7 @@ async def test_loopback_and_own_addresses_go_through_the_domain_that_owns_them(a
 
 async def test_a_local_address_chooses_the_domain(autojump_clock: Clock) -> None:
     host = SimulatedHost(initial=FIGURE_2, peers={("wa0/ipv6", V6): Peer()})
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         async with await mif.open_tcp_stream(V6, 80, local_address="2001:db8:3::10"):
             assert [domain for _, domain, _ in host.dialled] == ["wa0/ipv6"]
         with pytest.raises(OSError, match=r"no domain has the local address 203\.0\.113\.77"):
@@ -211,14 +211,14 @@ async def test_a_local_address_chooses_the_domain(autojump_clock: Clock) -> None
 
 async def test_a_scope_chooses_the_interface(autojump_clock: Clock) -> None:
     host = SimulatedHost(initial=FIGURE_2, peers={("wa0/ipv6", "fe80::9"): Peer()})
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         async with await mif.open_tcp_stream("fe80::9%wa0", 80):
             assert [domain for _, domain, _ in host.dialled] == ["wa0/ipv6"]
 
 
 async def test_a_domain_that_goes_in_the_middle_is_one_failure_of_many(autojump_clock: Clock) -> None:
     host = SimulatedHost(initial=FIGURE_2, names=EVERYWHERE, peers={("wa0/ipv6", V6): Peer(2.0)})
-    async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+    async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
 
         async def connect() -> None:
             await (await mif.open_tcp_stream("www.example.org", 80)).aclose()
@@ -232,7 +232,7 @@ async def test_a_domain_that_goes_in_the_middle_is_one_failure_of_many(autojump_
 async def test_a_domain_may_go_before_its_turn(autojump_clock: Clock) -> None:
     slow = {("eth0/ipv6", V6): Peer(2.0, NotConnectedReason.REFUSED), ("eth0/ipv4", V4): Peer(3.0)}
     host = SimulatedHost(initial=FIGURE_2, names=EVERYWHERE, peers=slow)
-    async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+    async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
 
         async def connect() -> None:
             await (await mif.open_tcp_stream("www.example.org", 80, happy_eyeballs_delay=1.0)).aclose()
@@ -245,7 +245,7 @@ async def test_a_domain_may_go_before_its_turn(autojump_clock: Clock) -> None:
 
 async def test_all_domains_may_go_in_the_middle(autojump_clock: Clock) -> None:
     host = SimulatedHost(initial=FIGURE_2, names=EVERYWHERE)
-    async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+    async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
 
         async def connect() -> None:
             with pytest.raises(OSError, match="domain gone"):
@@ -260,7 +260,7 @@ async def test_all_domains_may_go_in_the_middle(autojump_clock: Clock) -> None:
 
 async def test_cancelled_it_leaves_nothing(autojump_clock: Clock) -> None:
     host = SimulatedHost(initial=FIGURE_2, names=EVERYWHERE)
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         with trio.move_on_after(10):
             await mif.open_tcp_stream("www.example.org", 80)
         await trio.testing.wait_all_tasks_blocked()
@@ -269,7 +269,7 @@ async def test_cancelled_it_leaves_nothing(autojump_clock: Clock) -> None:
 
 
 async def test_bad_hosts_and_ports_are_named(mock_clock: Clock) -> None:
-    async with open_simulated(SimulatedHost(initial=FIGURE_2)) as mif:
+    async with open_simulated_mif(SimulatedHost(initial=FIGURE_2)) as mif:
         for host in ("", "a b", "x..y", "a" * 300, "-\0-"):
             with pytest.raises(ValueError, match="is not the name of a network node"):
                 await mif.open_tcp_stream(host, 80)
@@ -282,7 +282,7 @@ async def test_bad_hosts_and_ports_are_named(mock_clock: Clock) -> None:
 
 async def test_wait_domain_waits_until_one_can_reach_something(mock_clock: Clock) -> None:
     host = SimulatedHost(initial=LOOPBACK)
-    async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+    async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
         nursery.start_soon(mif.wait_domain)
         await trio.testing.wait_all_tasks_blocked()
         host.report(link(2, "eth0"), address(2, "198.51.2.10"))
@@ -295,7 +295,7 @@ async def test_wait_domain_waits_until_one_can_reach_something(mock_clock: Clock
 
 async def test_wait_domain_ends_with_the_mif(mock_clock: Clock) -> None:
     async with trio.open_nursery() as nursery:
-        async with open_simulated(SimulatedHost(initial=LOOPBACK)) as mif:
+        async with open_simulated_mif(SimulatedHost(initial=LOOPBACK)) as mif:
 
             async def wait() -> None:
                 with pytest.raises(trio.ClosedResourceError, match="the MIF is closed"):

@@ -23,9 +23,10 @@ import trio.testing
 from trimif import AnnounceInterfaces, Interface, Mif, ProvisioningDomain, Subscriber, Subscription, Translation
 from trimif._facts import LinkGone
 from trimif._scopes import Scope
+from trimif.testing import FIGURE_2, Peer, SimulatedHost, open_simulated_mif
+from trimif.testing._simulated_facts import ipv4, ipv6, link
 
 from .bounded import Hang
-from .simulated import FIGURE_2, Peer, SimulatedHost, ipv4, ipv6, link, open_simulated
 
 RUNS = 300
 LONGEST = 0.03  # seconds until the interrupt; several times as long as it takes to have everything at work
@@ -51,7 +52,7 @@ class Busy:
     @shielded
     async def main(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, self.seconds, HANG)
-        async with open_simulated(self.host) as mif, trio.open_nursery() as nursery:
+        async with open_simulated_mif(self.host) as mif, trio.open_nursery() as nursery:
             nursery.start_soon(mif.serve_domains, self.handle)
             nursery.start_soon(mif.serve_interfaces, self.handle_interface)
             nursery.start_soon(mif.serve_best_domain, self.handle)

@@ -20,8 +20,9 @@ from trimif._facts import Fact, Limitation, LinkGone
 from trimif._mif import run_element
 from trimif._model import DomainView, IPAddress, TranslationOutcome
 from trimif._sources import Report, SourceStatistics
+from trimif.testing import FIGURE_2, Peer, SimulatedHost, open_simulated_mif
+from trimif.testing._simulated_facts import link
 
-from .simulated import FIGURE_2, Peer, SimulatedHost, link, open_simulated
 from .test_subscriber import learn_domains
 
 TEARDOWN = [
@@ -92,7 +93,7 @@ def test_one_order_of_teardown_whatever_ends_it(trigger: Trigger) -> None:
         host = hosts[-1]
         with trio.CancelScope() as scope:
             # the mailbox is left open, so that the MIF's own end is what is seen
-            async with open_simulated(host) as mif:
+            async with open_simulated_mif(host) as mif:
                 stack = mif.open_subscriber()
                 ask(await stack.__aenter__())
                 try:
@@ -112,7 +113,7 @@ def test_one_order_of_teardown_whatever_ends_it(trigger: Trigger) -> None:
 
 async def test_news_end_the_work_of_what_is_gone_and_nothing_else() -> None:
     host = SimulatedHost(initial=FIGURE_2)
-    async with open_simulated(host) as mif, mif.open_subscriber() as subscriber:
+    async with open_simulated_mif(host) as mif, mif.open_subscriber() as subscriber:
         ask(subscriber)
         await trio.testing.wait_all_tasks_blocked()
         tasks = trio.lowlevel.current_statistics().tasks_living
@@ -131,7 +132,7 @@ async def test_news_end_the_work_of_what_is_gone_and_nothing_else() -> None:
 
 async def test_a_flapping_host_leaves_nothing_behind() -> None:
     host = SimulatedHost(initial=FIGURE_2)
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         await trio.testing.wait_all_tasks_blocked()
         tasks = trio.lowlevel.current_statistics().tasks_living
         scopes = len(mif._scopes)
@@ -150,7 +151,7 @@ async def test_cancelled_at_any_checkpoint() -> None:
     """Cancel after one step, two steps, …, until a whole life of connects, lookups and news runs through."""
 
     async def life(host: SimulatedHost) -> None:
-        async with open_simulated(host) as mif, mif.open_subscriber() as subscriber:
+        async with open_simulated_mif(host) as mif, mif.open_subscriber() as subscriber:
             ask(subscriber)
             for _ in range(3):
                 await subscriber.receive() if host.peers else await trio.lowlevel.checkpoint()
@@ -178,7 +179,7 @@ async def test_a_failing_source_ends_the_mif_with_its_exception() -> None:
             raise Oops("no netlink")
 
     with pytest.raises(Oops, match="no netlink"):
-        async with open_simulated(Failing()):
+        async with open_simulated_mif(Failing()):
             raise AssertionError("never reached")
 
 
@@ -192,13 +193,13 @@ async def test_a_source_with_a_nursery_of_its_own_fails_bare_too() -> None:
                 raise Oops("netlink died")
 
     with pytest.raises(Oops, match="netlink died"):
-        async with open_simulated(Failing()):
+        async with open_simulated_mif(Failing()):
             await trio.sleep_forever()
 
 
 async def test_what_the_body_raises_leaves_bare() -> None:
     with pytest.raises(Oops) as caught:
-        async with open_simulated(SimulatedHost(initial=FIGURE_2)) as mif, mif.open_subscriber() as subscriber:
+        async with open_simulated_mif(SimulatedHost(initial=FIGURE_2)) as mif, mif.open_subscriber() as subscriber:
             ask(subscriber)
             raise Oops("body")
     assert caught.value.__context__ is None
@@ -206,7 +207,7 @@ async def test_what_the_body_raises_leaves_bare() -> None:
 
 
 async def test_a_mif_is_garbage_once_it_is_closed() -> None:
-    async with open_simulated(SimulatedHost(initial=FIGURE_2)) as mif:
+    async with open_simulated_mif(SimulatedHost(initial=FIGURE_2)) as mif:
         await trio.lowlevel.checkpoint()
         gone = weakref.ref(mif._core)
     del mif
@@ -250,7 +251,7 @@ async def test_malformed_answers_of_name_servers_are_counted() -> None:
 async def test_limitations_are_said_once() -> None:
     missing = Limitation("router advertisements", "no CAP_NET_RAW", "run as root")
     host = SimulatedHost(initial=[missing, missing])
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         await trio.lowlevel.checkpoint()
         host.report(missing)
         assert mif.statistics().limitations == (missing,)
@@ -278,7 +279,7 @@ async def test_what_is_recorded_replays_into_the_same_host() -> None:
 
 async def test_subscribers_are_independent() -> None:
     host = SimulatedHost(initial=[link(2, "eth0")])
-    async with open_simulated(host) as mif, mif.open_subscriber() as one, mif.open_subscriber() as other:
+    async with open_simulated_mif(host) as mif, mif.open_subscriber() as one, mif.open_subscriber() as other:
         one.post(AnnounceInterfaces())
         assert len([await one.receive()]) == 1
         with pytest.raises(trio.WouldBlock):

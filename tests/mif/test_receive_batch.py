@@ -9,13 +9,15 @@ import trio.testing
 from trimif import AnnounceInterfaces, InterfaceAnnouncement, NoInterfaceAnnouncement, StopAnnouncingInterfaces
 from trimif._facts import LinkGone
 from trimif._subscriber import BATCH_MESSAGES
+from trimif.testing import SimulatedHost, open_simulated_mif
+from trimif.testing._simulated_facts import link
 
-from .simulated import SimulatedHost, drain, link, open_simulated
+from .draining import drain
 
 
 async def test_a_batch_is_what_single_receives_would_have_given() -> None:
     host = SimulatedHost(initial=[link(index, f"eth{index}") for index in range(2, 7)])
-    async with open_simulated(host) as mif, mif.open_subscriber() as one, mif.open_subscriber() as other:
+    async with open_simulated_mif(host) as mif, mif.open_subscriber() as one, mif.open_subscriber() as other:
         for subscriber in (one, other):
             subscriber.post(AnnounceInterfaces())
         with trio.testing.assert_checkpoints():
@@ -34,14 +36,14 @@ async def test_a_batch_is_what_single_receives_would_have_given() -> None:
 
 async def test_a_batch_is_bounded() -> None:
     host = SimulatedHost(initial=[link(index, f"eth{index}") for index in range(2, 2 + BATCH_MESSAGES + 10)])
-    async with open_simulated(host) as mif, mif.open_subscriber() as subscriber:
+    async with open_simulated_mif(host) as mif, mif.open_subscriber() as subscriber:
         subscriber.post(AnnounceInterfaces())
         assert [len(await subscriber.receive_batch()) for _ in range(2)] == [BATCH_MESSAGES, 10]
 
 
 async def test_a_batch_that_is_cancelled_took_nothing() -> None:
     host = SimulatedHost(initial=[link(2, "eth0"), link(3, "eth1")])
-    async with open_simulated(host) as mif, mif.open_subscriber() as subscriber:
+    async with open_simulated_mif(host) as mif, mif.open_subscriber() as subscriber:
         subscriber.post(AnnounceInterfaces())
         with trio.CancelScope() as scope:
             scope.cancel()
@@ -52,7 +54,7 @@ async def test_a_batch_that_is_cancelled_took_nothing() -> None:
 
 async def test_stop_holds_for_a_batch_that_was_not_taken() -> None:
     host = SimulatedHost()
-    async with open_simulated(host) as mif, mif.open_subscriber() as subscriber:
+    async with open_simulated_mif(host) as mif, mif.open_subscriber() as subscriber:
         subscriber.post(AnnounceInterfaces())
         with trio.move_on_after(1):
             async with trio.open_nursery() as nursery:
@@ -68,7 +70,7 @@ async def test_stop_holds_for_a_batch_that_was_not_taken() -> None:
 
 async def test_the_last_batch_comes_before_the_end() -> None:
     host = SimulatedHost(initial=[link(2, "eth0")])
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         stack = mif.open_subscriber()
         subscriber = await stack.__aenter__()
         subscriber.post(AnnounceInterfaces())
@@ -81,7 +83,7 @@ async def test_the_last_batch_comes_before_the_end() -> None:
 
 
 async def test_a_batch_needs_the_subscriber_for_itself() -> None:
-    async with open_simulated(SimulatedHost()) as mif, mif.open_subscriber() as subscriber:
+    async with open_simulated_mif(SimulatedHost()) as mif, mif.open_subscriber() as subscriber:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(subscriber.receive)
             await trio.testing.wait_all_tasks_blocked()

@@ -26,13 +26,13 @@ from trimif import (
     TranslationOutcome,
 )
 from trimif._facts import LinkGone
-
-from .simulated import FIGURE_2, Peer, SimulatedHost, ipv4, link, open_simulated
+from trimif.testing import FIGURE_2, Peer, SimulatedHost, open_simulated_mif
+from trimif.testing._simulated_facts import ipv4, link
 
 
 async def test_each_interface_and_domain_is_told_once() -> None:
     host = SimulatedHost(initial=FIGURE_2)
-    async with open_simulated(host) as mif, mif.interfaces() as interfaces:
+    async with open_simulated_mif(host) as mif, mif.interfaces() as interfaces:
         names = [(await interfaces.receive()).name for _ in range(3)]
         assert names == ["lo", "eth0", "wa0"]
         host.report(link(2, "lan0"))  # a rename is no new interface
@@ -48,7 +48,7 @@ async def test_each_interface_and_domain_is_told_once() -> None:
 
 async def test_objects_are_one_for_each_id_and_know_what_they_are() -> None:
     host = SimulatedHost(initial=FIGURE_2)
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         domain = mif.domain("eth0/ipv4")
         assert domain is mif.domain("eth0/ipv4")
         assert domain.interface is mif.interface("eth0")
@@ -74,7 +74,7 @@ async def test_loops_end_by_themselves_after_the_last_words() -> None:
     host = SimulatedHost(initial=FIGURE_2)
     seen: list[object] = []
 
-    async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+    async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
         domain = mif.domain("eth0/ipv4")
 
         async def watch_addresses() -> None:
@@ -112,7 +112,7 @@ async def test_loops_end_by_themselves_after_the_last_words() -> None:
 
 async def test_a_channel_of_what_is_gone_has_ended() -> None:
     host = SimulatedHost(initial=FIGURE_2)
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         domain = mif.domain("eth0/ipv4")
         host.report(LinkGone(2))
         async with domain.addresses() as addresses, domain.interface.domains() as domains:
@@ -125,7 +125,7 @@ async def test_a_channel_of_what_is_gone_has_ended() -> None:
 
 async def test_actions_on_what_is_gone_name_it_and_the_reason() -> None:
     host = SimulatedHost(initial=FIGURE_2)
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         domain = mif.domain("eth0/ipv4")
         host.report(LinkGone(2))
         with pytest.raises(
@@ -148,7 +148,7 @@ async def test_actions_on_what_is_gone_name_it_and_the_reason() -> None:
 async def test_translate_streams_and_then_says_how_it_ended(autojump_clock: trio.testing.MockClock) -> None:
     names = {("eth0/ipv4", "www.example.org"): [(0.1, "203.0.113.1"), (2.0, "203.0.113.2")]}
     host = SimulatedHost(initial=FIGURE_2, names=names)
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         domain = mif.domain("eth0/ipv4")
         began = trio.current_time()
         async with domain.translate("www.example.org") as answers:
@@ -170,7 +170,7 @@ async def test_translate_streams_and_then_says_how_it_ended(autojump_clock: trio
 
 async def test_leaving_a_translation_stops_it() -> None:
     host = SimulatedHost(initial=FIGURE_2)
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         async with mif.domain("eth0/ipv4").translate("slow.example"):
             await trio.testing.wait_all_tasks_blocked()
         await trio.testing.wait_all_tasks_blocked()
@@ -179,7 +179,7 @@ async def test_leaving_a_translation_stops_it() -> None:
 
 async def test_a_translation_ends_with_its_domain() -> None:
     host = SimulatedHost(initial=FIGURE_2)
-    async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+    async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
 
         async def look_up() -> None:
             async with mif.domain("eth0/ipv4").translate("slow.example") as answers:
@@ -196,7 +196,7 @@ async def test_connect_gives_a_stream_or_says_why_not() -> None:
     host = SimulatedHost(
         initial=FIGURE_2, peers={("eth0/ipv4", "203.0.113.1"): Peer(), ("eth0/ipv4", "203.0.113.2"): refused}
     )
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         domain = mif.domain("eth0/ipv4")
         await (await domain.connect("203.0.113.1", 80)).aclose()
         await (await domain.connect("203.0.113.1", 80, source="198.51.2.10")).aclose()
@@ -217,7 +217,7 @@ async def test_connect_gives_a_stream_or_says_why_not() -> None:
 
 
 async def test_get_is_typed_data_or_none() -> None:
-    async with open_simulated(SimulatedHost(initial=FIGURE_2)) as mif:
+    async with open_simulated_mif(SimulatedHost(initial=FIGURE_2)) as mif:
         domain = mif.domain("eth0/ipv4")
         servers = domain.get(ElementType.DHCPV4, Information.DNS_SERVERS)
         assert servers is not None
@@ -230,7 +230,7 @@ async def test_get_is_typed_data_or_none() -> None:
 async def test_blocks_end_with_their_owner_the_domains_before_the_interfaces() -> None:
     host = SimulatedHost(initial=FIGURE_2)
     order: list[str] = []
-    async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+    async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
 
         async def block(name: str) -> None:
             owner = mif.domain(name) if "/" in name else mif.interface(name)
@@ -258,7 +258,7 @@ async def test_a_shielded_block_delays_those_above_it_and_no_announcement() -> N
     host = SimulatedHost(initial=FIGURE_2)
     release = trio.Event()
     order: list[str] = []
-    async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+    async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
         eth0 = mif.interface("eth0")
 
         async def stubborn() -> None:
@@ -285,7 +285,7 @@ async def test_a_shielded_block_delays_those_above_it_and_no_announcement() -> N
 
 async def test_fail_when_gone_and_open_nursery_raise_bare() -> None:
     host = SimulatedHost(initial=FIGURE_2)
-    async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+    async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
 
         async def fail() -> None:
             with pytest.raises(DomainGone, match="eth0/ipv4"):
@@ -305,7 +305,7 @@ async def test_fail_when_gone_and_open_nursery_raise_bare() -> None:
 
 
 async def test_blocks_that_end_first_leave_nothing() -> None:
-    async with open_simulated(SimulatedHost(initial=FIGURE_2)) as mif:
+    async with open_simulated_mif(SimulatedHost(initial=FIGURE_2)) as mif:
         domain = mif.domain("eth0/ipv4")
         with domain.fail_when_gone() as scope:
             await trio.lowlevel.checkpoint()
@@ -320,7 +320,7 @@ async def test_blocks_that_end_first_leave_nothing() -> None:
 
 async def test_cancel_ends_it_as_if_it_had_gone_and_readmit_lets_it_in_again() -> None:
     host = SimulatedHost(initial=FIGURE_2)
-    async with open_simulated(host) as mif, mif.domain("eth0/ipv4").interface.domains() as domains:
+    async with open_simulated_mif(host) as mif, mif.domain("eth0/ipv4").interface.domains() as domains:
         first = await domains.receive()
         assert first.name == "eth0/ipv4"
         await domains.receive()
@@ -343,7 +343,7 @@ async def test_cancel_ends_it_as_if_it_had_gone_and_readmit_lets_it_in_again() -
 
 async def test_cancelling_an_interface_ends_its_domains_first() -> None:
     host = SimulatedHost(initial=FIGURE_2)
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         eth0, domain = mif.interface("eth0"), mif.domain("eth0/ipv4")
         eth0.cancel("flying")
         assert eth0.gone
@@ -359,7 +359,7 @@ async def test_cancelling_an_interface_ends_its_domains_first() -> None:
 
 async def test_check_takes_subscriptions_and_consumes_nothing() -> None:
     host = SimulatedHost(initial=[link(2, "eth0")])
-    async with open_simulated(host) as mif, mif.interfaces() as interfaces:
+    async with open_simulated_mif(host) as mif, mif.interfaces() as interfaces:
         assert await trimif.check(interfaces) == {interfaces}
         assert (await interfaces.receive()).name == "eth0"
         host.report(link(2, "lan0"))
@@ -372,7 +372,7 @@ async def test_check_takes_subscriptions_and_consumes_nothing() -> None:
 
 
 async def test_two_readers_on_one_channel_are_one_too_many() -> None:
-    async with open_simulated(SimulatedHost()) as mif, mif.interfaces() as interfaces:
+    async with open_simulated_mif(SimulatedHost()) as mif, mif.interfaces() as interfaces:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(interfaces.receive)
             await trio.testing.wait_all_tasks_blocked()
@@ -388,7 +388,7 @@ async def test_two_readers_on_one_channel_are_one_too_many() -> None:
 
 
 async def test_nobody_holds_what_nobody_holds() -> None:
-    async with open_simulated(SimulatedHost(initial=FIGURE_2)) as mif:
+    async with open_simulated_mif(SimulatedHost(initial=FIGURE_2)) as mif:
         mif.domain("eth0/ipv4")
         gc.collect()
         assert not [each for each in mif._registry._objects.values() if each() is not None]

@@ -12,8 +12,10 @@ import trio
 import trio.testing
 
 from trimif import AddressAnnouncement, AnnounceAddress, Announcement, Subscriber
+from trimif.testing import SimulatedHost, open_simulated_mif
+from trimif.testing._simulated_facts import address, ipv6, link
 
-from .simulated import SimulatedHost, address, drain, ipv6, link, open_simulated
+from .draining import drain
 from .test_subscriber import learn_domains
 
 READERS = 1000
@@ -64,7 +66,7 @@ async def histories(*, with_a_sleeper: bool) -> list[list[Announcement]]:
                 statistics = subscriber.statistics()
                 assert (statistics.received, statistics.queued, statistics.skipped) == (before, 0, CHANGES)
 
-    async with open_simulated(host) as mif, trio.open_nursery() as nursery:
+    async with open_simulated_mif(host) as mif, trio.open_nursery() as nursery:
         if with_a_sleeper:
             await nursery.start(sleep)
         for mine in seen:
@@ -89,7 +91,7 @@ async def test_one_reader_in_a_thousand_sleeps_and_the_others_receive_the_same()
 async def test_every_change_is_received_or_skipped_or_waits(seed: int) -> None:
     """After each step, whatever the reader does; the present state, told instead of what was skipped, comes on top."""
     choice, host, told_instead = random.Random(seed), new_host(), 0
-    async with open_simulated(host) as mif, mif.open_subscriber(max_buffer_size=BUFFER) as subscriber:
+    async with open_simulated_mif(host) as mif, mif.open_subscriber(max_buffer_size=BUFFER) as subscriber:
         before, messages = follow(subscriber), []
         for number in range(500):
             change(host, number)
@@ -114,7 +116,7 @@ def _is_behind(subscriber: Subscriber) -> bool:
 
 async def test_memory_is_flat_however_much_is_not_read() -> None:
     host = new_host()
-    async with open_simulated(host) as mif, AsyncExitStack() as stack:
+    async with open_simulated_mif(host) as mif, AsyncExitStack() as stack:
         quick, slow, asleep = [
             await stack.enter_async_context(mif.open_subscriber(max_buffer_size=BUFFER)) for _ in range(3)
         ]

@@ -35,8 +35,10 @@ from trimif import (
 )
 from trimif._facts import LinkGone
 from trimif._model import ElementType
+from trimif.testing import FIGURE_2, Peer, SimulatedHost, open_simulated_mif
+from trimif.testing._simulated_facts import address, link
 
-from .simulated import FIGURE_2, Peer, SimulatedHost, address, drain, link, open_simulated
+from .draining import drain
 
 
 def learn_domains(subscriber: Subscriber) -> dict[str, DomainId]:
@@ -60,7 +62,7 @@ async def test_iteration_tells_what_is_there_then_news_and_ends_with_the_mif() -
         seen.extend([message async for message in subscriber])
 
     async with trio.open_nursery() as nursery:
-        async with open_simulated(host) as mif:
+        async with open_simulated_mif(host) as mif:
             stack = mif.open_subscriber()
             subscriber = await stack.__aenter__()
             subscriber.post(AnnounceInterfaces())
@@ -75,7 +77,7 @@ async def test_iteration_tells_what_is_there_then_news_and_ends_with_the_mif() -
 
 async def test_a_cancelled_receive_takes_nothing() -> None:
     host = SimulatedHost(initial=[link(2, "eth0")])
-    async with open_simulated(host) as mif, mif.open_subscriber() as subscriber:
+    async with open_simulated_mif(host) as mif, mif.open_subscriber() as subscriber:
         subscriber.post(AnnounceInterfaces())
         with trio.CancelScope() as scope:
             scope.cancel()
@@ -91,7 +93,7 @@ async def test_a_receive_that_is_cancelled_with_its_message_at_hand_loses_nothin
     async def read() -> None:
         seen.append(await subscriber.receive())
 
-    async with open_simulated(host) as mif, mif.open_subscriber() as subscriber:
+    async with open_simulated_mif(host) as mif, mif.open_subscriber() as subscriber:
         subscriber.post(AnnounceInterfaces())
         async with trio.open_nursery() as nursery:
             nursery.start_soon(read)
@@ -109,7 +111,7 @@ async def test_stop_holds_against_a_reader_that_was_woken_but_has_not_run() -> N
     async def read() -> None:
         seen.append(await subscriber.receive())
 
-    async with open_simulated(host) as mif, mif.open_subscriber() as subscriber:
+    async with open_simulated_mif(host) as mif, mif.open_subscriber() as subscriber:
         subscriber.post(AnnounceInterfaces())
         async with trio.open_nursery() as nursery:
             nursery.start_soon(read)
@@ -122,7 +124,7 @@ async def test_stop_holds_against_a_reader_that_was_woken_but_has_not_run() -> N
 
 
 async def test_two_readers_are_one_too_many() -> None:
-    async with open_simulated(SimulatedHost()) as mif, mif.open_subscriber() as subscriber:
+    async with open_simulated_mif(SimulatedHost()) as mif, mif.open_subscriber() as subscriber:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(subscriber.receive)
             await trio.testing.wait_all_tasks_blocked()
@@ -132,7 +134,7 @@ async def test_two_readers_are_one_too_many() -> None:
 
 
 async def test_a_closed_subscriber_says_so() -> None:
-    async with open_simulated(SimulatedHost()) as mif:
+    async with open_simulated_mif(SimulatedHost()) as mif:
         async with mif.open_subscriber() as subscriber:
             async with trio.open_nursery() as nursery:
 
@@ -154,7 +156,7 @@ async def test_a_closed_subscriber_says_so() -> None:
 
 async def test_a_subscriber_ends_with_its_mif() -> None:
     host = SimulatedHost(initial=[link(2, "eth0")])
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         stack = mif.open_subscriber()
         subscriber = await stack.__aenter__()
         subscriber.post(AnnounceInterfaces())
@@ -172,7 +174,7 @@ async def test_a_subscriber_ends_with_its_mif() -> None:
 
 
 async def test_misuse_names_the_value_and_what_would_be_right() -> None:
-    async with open_simulated(SimulatedHost(initial=FIGURE_2)) as mif, mif.open_subscriber() as subscriber:
+    async with open_simulated_mif(SimulatedHost(initial=FIGURE_2)) as mif, mif.open_subscriber() as subscriber:
         domain = learn_domains(subscriber)["eth0/ipv4"]
         stranger = DomainId("other-d1")
         for request in (
@@ -199,7 +201,7 @@ async def test_misuse_names_the_value_and_what_would_be_right() -> None:
 
 async def test_requests_are_bounded_until_their_answers_are_received() -> None:
     host = SimulatedHost(initial=FIGURE_2, names={("eth0/ipv4", "a.example"): [(0, "203.0.113.1")]})
-    async with open_simulated(host) as mif, mif.open_subscriber(max_outstanding=2) as subscriber:
+    async with open_simulated_mif(host) as mif, mif.open_subscriber(max_outstanding=2) as subscriber:
         domain = learn_domains(subscriber)["eth0/ipv4"]
         subscriber.post(TranslateName(domain, "a.example", 1))
         subscriber.post(GetConfigurationData(domain, ElementType.DHCPV4, Information.DNS_SERVERS))
@@ -213,7 +215,7 @@ async def test_requests_are_bounded_until_their_answers_are_received() -> None:
 
 async def test_a_slow_reader_is_told_the_present_state_and_statistics_count_the_rest() -> None:
     host = SimulatedHost(initial=[link(2, "eth0")])
-    async with open_simulated(host) as mif, mif.open_subscriber(max_buffer_size=2) as subscriber:
+    async with open_simulated_mif(host) as mif, mif.open_subscriber(max_buffer_size=2) as subscriber:
         subscriber.post(AnnounceInterfaces())
         assert len(drain(subscriber)) == 1
         for mtu in range(1280, 1300):
@@ -233,7 +235,7 @@ async def test_lookups_and_connects_are_answered_through_the_mailbox() -> None:
             ("eth0/ipv4", "203.0.113.2"): Peer(0, NotConnectedReason.REFUSED),
         },
     )
-    async with open_simulated(host) as mif, mif.open_subscriber() as subscriber:
+    async with open_simulated_mif(host) as mif, mif.open_subscriber() as subscriber:
         domain = learn_domains(subscriber)["eth0/ipv4"]
         subscriber.post(TranslateName(domain, "a.example", "t"))
         answers = [await subscriber.receive() for _ in range(3)]
@@ -252,7 +254,7 @@ async def test_lookups_and_connects_are_answered_through_the_mailbox() -> None:
 @pytest.mark.parametrize("how", ["stop", "close"])
 async def test_a_connection_that_nobody_receives_is_closed(how: str) -> None:
     host = SimulatedHost(initial=FIGURE_2, peers={("eth0/ipv4", "203.0.113.1"): Peer()})
-    async with open_simulated(host) as mif, mif.open_subscriber() as subscriber:
+    async with open_simulated_mif(host) as mif, mif.open_subscriber() as subscriber:
         subscriber.post(ConnectToAddress(learn_domains(subscriber)["eth0/ipv4"], "203.0.113.1", 80, 1))
         await trio.testing.wait_all_tasks_blocked()
         assert len(host.open_streams()) == 1
@@ -265,7 +267,7 @@ async def test_a_connection_that_nobody_receives_is_closed(how: str) -> None:
 
 async def test_stopped_work_ends_and_its_id_can_be_used_again() -> None:
     host = SimulatedHost(initial=FIGURE_2)
-    async with open_simulated(host) as mif, mif.open_subscriber() as subscriber:
+    async with open_simulated_mif(host) as mif, mif.open_subscriber() as subscriber:
         domain = learn_domains(subscriber)["eth0/ipv4"]
         subscriber.post(TranslateName(domain, "slow.example", 1))
         subscriber.post(ConnectToAddress(domain, "203.0.113.9", 80, 1))
@@ -283,7 +285,7 @@ async def test_lifetimes_are_told_on_request_only_unless_they_get_shorter(
 ) -> None:
     now = trio.current_time()
     host = SimulatedHost(initial=[link(2, "eth0"), address(2, "198.51.100.1", valid_until=now + 100)])
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         async with mif.open_subscriber() as plain, mif.open_subscriber() as curious:
             host.report(address(2, "198.51.100.1", valid_until=now + 100))
             with trio.fail_after(10):
@@ -309,7 +311,7 @@ async def test_lifetimes_are_told_on_request_only_unless_they_get_shorter(
 
 async def test_what_is_async_has_a_checkpoint() -> None:
     host = SimulatedHost(initial=FIGURE_2)
-    async with open_simulated(host) as mif:
+    async with open_simulated_mif(host) as mif:
         with trio.testing.assert_checkpoints():
             stack = mif.open_subscriber()
             subscriber = await stack.__aenter__()

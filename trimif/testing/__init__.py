@@ -5,19 +5,26 @@
 
 from trimif._errors import MalformedInput
 from trimif._facts import (
+    AdditionalInformation,
     AddressFact,
     AddressGone,
     AddressProtocol,
+    AdvertisedDomain,
     AdvertisedPrefix,
     AdvertisedRoute,
     AllAddresses,
     AllLeases,
+    AllLinkConfigurations,
     AllLinks,
     AllRoutes,
+    DHCPv6Lease,
     Fact,
     Lease,
+    LeasedAddress,
+    LinkConfiguration,
     LinkFact,
     LinkGone,
+    PortalStatus,
     RouteFact,
     RouteGone,
     RouteProtocol,
@@ -34,6 +41,13 @@ from trimif.testing._simulated import SimulatedHost, open_simulated_mif
 from trimif.testing._simulated_facts import FIGURE_2
 
 __all__ = [
+    "AdditionalInformation",
+    "AdvertisedDomain",
+    "AllLinkConfigurations",
+    "DHCPv6Lease",
+    "LeasedAddress",
+    "LinkConfiguration",
+    "PortalStatus",
     "FIGURE_2",
     "AddressFact",
     "AddressGone",

@@ -37,7 +37,7 @@ Message: TypeAlias = Request | Announcement
 
 @frozen
 class FactsLine:
-    """Facts that were reported in one step.
+    """Facts that were reported in one step; without a fact, time passed, and what had a deadline then has ended.
 
     Attributes:
         time: when, in seconds on Trio's clock, to which their deadlines refer.

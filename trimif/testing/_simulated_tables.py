@@ -6,7 +6,11 @@ and a fresh read of the lease files would give them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv6Address
+from typing import TypeVar
+
+from attrs import evolve
 
 from trimif._core._host import Host
 from trimif._facts import (
@@ -16,13 +20,18 @@ from trimif._facts import (
     AllLinkConfigurations,
     AllLinks,
     AllRoutes,
+    DHCPv6Lease,
     Fact,
     Lease,
+    LinkConfiguration,
     LinkFact,
     RouteFact,
+    RouterAdvertisement,
 )
 
 __all__ = ["Tables"]
+
+Named = TypeVar("Named", Lease | DHCPv6Lease, LinkConfiguration)
 
 
 class Tables:
@@ -36,18 +45,27 @@ class Tables:
         self._host.apply(fact, now)
 
     def present(self, now: float) -> Iterator[Fact]:
-        """All that there is, in the order in which the real sources report it. What has expired is left out."""
+        """All that there is, in the order in which the real sources report it.
+
+        The kernel takes addresses away on time; of routes it also tells those that have expired and are not collected.
+        """
         yield from self._host.limitations
         yield from (held.fact for held in self._host.static.values())
-        for source, leases in self._host.leases.items():
-            yield AllLeases(source, tuple(held.fact for held in leases))
-        for source, told in self._host.configurations.items():
-            yield AllLinkConfigurations(source, tuple(held.fact for held in told))
+        for source in self._host.leases:
+            yield AllLeases(source, self.leases_of(source))
+        for source in self._host.configurations:
+            yield AllLinkConfigurations(source, self.configurations_of(source))
         yield AllLinks(tuple(self._host.links.values()))
         yield AllAddresses(tuple(each for each in self._addresses() if each.valid_until > now))
-        yield AllRoutes(tuple(each for each in self._routes() if each.expires > now))
+        yield AllRoutes(tuple(self._routes()))
+        yield from self._advertisements(now)
+        yield from (fetched.fact for fetched in self._host.additional.values())
+        yield from (asked.fact for asked in self._host.portals.values())
+
+    def _advertisements(self, now: float) -> Iterator[Fact]:
+        """The dead first: an advertisement takes back what only the kernel had passed on of its router before."""
         for index, routers in self._host.routers.items():
-            for (router, _), held in routers.items():
+            for (router, _), held in sorted(routers.items(), key=lambda each: each[1].is_alive(now)):
                 yield held.advertisement(index, router)
 
     def _addresses(self) -> Iterator[AddressFact]:
@@ -57,6 +75,8 @@ class Tables:
     def _routes(self) -> Iterator[RouteFact]:
         for routes in self._host.routes.values():
             yield from (held.fact for held in routes.values())
+
+    # ---------------------------------------------------------------- the kernel's
 
     def link(self, name: str) -> LinkFact:
         """The interface of that name.
@@ -82,6 +102,42 @@ class Tables:
         """The routes out of an interface."""
         return tuple(each for each in self._routes() if each.index == link.index)
 
-    def leases_of(self, source: str) -> tuple[Lease, ...]:
+    # ---------------------------------------------------------------- clients' and managers'
+
+    def leases_of(self, source: str) -> tuple[Lease | DHCPv6Lease, ...]:
         """The leases that one client holds."""
-        return tuple(each.fact for each in self._host.leases.get(source, ()) if isinstance(each.fact, Lease))
+        return tuple(each.fact for each in self._host.leases.get(source, ()))
+
+    def configurations_of(self, manager: str) -> tuple[LinkConfiguration, ...]:
+        """What one manager was told, of all links."""
+        return tuple(each.fact for each in self._host.configurations.get(manager, ()))
+
+    def renamed(self, interface: str, name: str | None) -> Iterator[Fact]:
+        """What clients and managers say of an interface, said again of another name; of none, they say it no more."""
+        for source in self._host.leases:
+            leases = self.leases_of(source)
+            if any(each.interface == interface for each in leases):
+                yield AllLeases(source, tuple(_renamed(leases, interface, name)))
+        for source in self._host.configurations:
+            told = self.configurations_of(source)
+            if any(each.interface == interface for each in told):
+                yield AllLinkConfigurations(source, tuple(_renamed(told, interface, name)))
+
+    # ---------------------------------------------------------------- routers' and servers'
+
+    def routers_of(self, link: LinkFact) -> dict[tuple[IPv6Address, str | None], RouterAdvertisement]:
+        """What each router on a link has said, by its address and the explicit domain that it was for."""
+        told = self._host.routers.get(link.index, {})
+        return {key: held.advertisement(link.index, key[0]) for key, held in told.items()}
+
+    def fetched_for(self, link: LinkFact) -> list[str]:
+        """The explicit domains of a link whose additional information was fetched, and the portals that were asked."""
+        return [key for index, key in (*self._host.additional, *self._host.portals) if index == link.index]
+
+
+def _renamed(told: Iterable[Named], interface: str, name: str | None) -> Iterator[Named]:
+    for each in told:
+        if each.interface != interface:
+            yield each
+        elif name is not None:
+            yield evolve(each, interface=name)
