@@ -1,53 +1,24 @@
-"""D-Bus messages: octets and frozen values; the one place where jeepney is met.
+"""D-Bus messages on their way: calls into octets, and a stream of octets into messages; where jeepney is met.
 
-jeepney marshals and unmarshals. What is ours is the framing, so that a message which it can't read costs only that
-message, and the end of variants: jeepney gives a variant as a pair of signature and value, which looks just like a
-structure of two fields; here the signature decides, and what comes out has no variants any more.
+jeepney authenticates and puts calls together. Messages that come are taken apart in `trimif._wire.bus_message`: one
+that can't be read costs only that message, whatever is in it.
 """
 
 from __future__ import annotations
 
 import logging
-import struct
 from collections.abc import Iterator
 from typing import Any
 
-from attrs import frozen
-
 from trimif._errors import MalformedInput
+from trimif._wire.bus_message import HEAD_OCTETS, MESSAGE_OCTETS, Message, message_length, parse_message
 
-__all__ = ["Decoder", "Message", "authenticate", "encode_call", "jeepney_is_there"]
-
-MESSAGE_OCTETS = 16 << 20
-"""A longer message is refused, and the connection with it. The bus itself would allow 128 MiB."""
+__all__ = ["MESSAGE_OCTETS", "Decoder", "Message", "authenticate", "encode_call", "jeepney_is_there"]
 
 NO_REPLY_EXPECTED, NO_AUTO_START = 0x1, 0x2
-_HEAD = 16
 _SERIAL_LIMIT = 1 << 32
 
 logger = logging.getLogger(__name__)
-
-
-@frozen
-class Message:
-    """A message that came from the bus.
-
-    Attributes:
-        kind: ``"method_return"``, ``"error"``, ``"signal"`` or ``"method_call"``.
-        reply_to: the serial of the call that it answers.
-        sender: the unique name of its sender, which the bus itself fills in.
-        error: the name of the error.
-        body: variants are replaced by what they hold.
-    """
-
-    kind: str
-    reply_to: int | None = None
-    sender: str | None = None
-    path: str | None = None
-    interface: str | None = None
-    member: str | None = None
-    error: str | None = None
-    body: tuple[Any, ...] = ()
 
 
 def jeepney_is_there() -> bool:
@@ -102,69 +73,18 @@ class Decoder:
             MalformedInput: this is not D-Bus, or a message is too long. Nothing after it can be read.
         """
         self._buffer += octets
-        while len(self._buffer) >= _HEAD:
-            length = _length(self._buffer)
+        while len(self._buffer) >= HEAD_OCTETS:
+            length = message_length(self._buffer)
             if len(self._buffer) < length:
                 return
             frame = bytes(self._buffer[:length])
             del self._buffer[:length]
-            yield _decoded(frame)
+            yield _parsed(frame)
 
 
-def _length(buffer: bytearray) -> int:
-    """The length of the message that starts here (D-Bus specification, "Message Format")."""
-    order = {ord("l"): "<", ord("B"): ">"}.get(buffer[0])
-    if order is None:
-        raise MalformedInput(f"a message starts with {bytes(buffer[:1])!r}")
-    body, _serial, fields = struct.unpack_from(f"{order}III", buffer, 4)
-    length = int(_HEAD + (fields + 7) // 8 * 8 + body)
-    if length > MESSAGE_OCTETS:
-        raise MalformedInput(f"a message of {length} octets")
-    return length
-
-
-def _decoded(frame: bytes) -> Message | None:
-    from jeepney.low_level import HeaderFields, Parser
-
+def _parsed(frame: bytes) -> Message | None:
     try:
-        (message,) = Parser().feed(frame)
-        fields = message.header.fields
-        signature = fields.get(HeaderFields.signature, "")
-        return Message(
-            message.header.message_type.name,
-            fields.get(HeaderFields.reply_serial),
-            fields.get(HeaderFields.sender),
-            fields.get(HeaderFields.path),
-            fields.get(HeaderFields.interface),
-            fields.get(HeaderFields.member),
-            fields.get(HeaderFields.error_name),
-            tuple(_plain(kind, value) for kind, value in zip(_types(signature), message.body, strict=True)),
-        )
-    except Exception as fault:  # jeepney documents none, and has struct's, assertions, and everything in between
-        logger.debug("a message of %d octets can't be read: %r", len(frame), fault)
+        return parse_message(frame)
+    except MalformedInput as fault:
+        logger.debug("a message of %d octets can't be read: %s", len(frame), fault)
         return None
-
-
-def _plain(kind: str, value: Any) -> Any:
-    """The value without variants; `kind` is its signature, one complete type."""
-    match kind[0]:
-        case "v":
-            return _plain(*value)
-        case "(":
-            return tuple(_plain(each, item) for each, item in zip(_types(kind[1:-1]), value, strict=True))
-        case "a" if kind[1] == "{":
-            of_key, of_item = _types(kind[2:-1])
-            return {_plain(of_key, key): _plain(of_item, item) for key, item in value.items()}
-        case "a" if kind[1] != "y":
-            return [_plain(kind[1:], item) for item in value]
-    return value
-
-
-def _types(signature: str) -> Iterator[str]:
-    """The complete types that a signature is a row of."""
-    start = depth = 0
-    for end, character in enumerate(signature, 1):
-        depth += (character in "({") - (character in ")}")
-        if depth == 0 and character != "a":
-            yield signature[start:end]
-            start = end

@@ -111,4 +111,5 @@ def _selection(variables: Mapping[str, str]) -> bytes:
 
 
 def _option(code: int, octets: bytes) -> bytes:
-    return _HEADER.pack(code, len(octets)) + octets
+    """An option; what would be too long for one is left out: text may be shorter than the octets that it stands for."""
+    return _HEADER.pack(code, len(octets)) + octets if len(octets) <= 0xFFFF else b""

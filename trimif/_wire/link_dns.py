@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _SERVER = re.compile(
     r"""
-    (?: (?P<bare> [0-9A-Fa-f:]* : [0-9A-Fa-f:.]* )
+    (?: (?P<bare> [0-9A-Fa-f]* : [0-9A-Fa-f:.]* )
       | (?: \[ (?P<bracketed> [0-9A-Fa-f:.]+ ) \] | (?P<ipv4> [0-9.]+ ) ) (?: : (?P<port> [0-9]{1,5} ) )? )
     (?: % [^\#%\s]{1,15} )?
     (?: \# (?P<name> \S{1,255} ) )?
@@ -68,11 +68,18 @@ class LinkDns(Value):
 
     def __add__(self, other: LinkDns) -> LinkDns:
         """Both together: what two programs told of one link."""
-        return LinkDns(
-            _unique((*self.servers, *other.servers)),
-            _unique((*self.search_domains, *other.search_domains)),
-            _unique((*self.routing_domains, *other.routing_domains)),
-            self.default_route if other.default_route is None else other.default_route,
+        return LinkDns.together([self, other])
+
+    @classmethod
+    def together(cls, parts: Iterable[LinkDns]) -> LinkDns:
+        """All parts as one; of those that tell whether it is the default route, the last counts."""
+        told = list(parts)
+        routes = [each.default_route for each in told if each.default_route is not None]
+        return cls(
+            _unique(server for each in told for server in each.servers),
+            _unique(name for each in told for name in each.search_domains),
+            _unique(name for each in told for name in each.routing_domains),
+            routes[-1] if routes else None,
         )
 
     def data(self) -> Data:
@@ -113,14 +120,14 @@ def parse_server(text: str) -> NameServer:
     """
     match = _SERVER.fullmatch(text)
     if match is None:
-        raise MalformedInput(f"{text!r} is not a name server")
+        raise MalformedInput(f"{text[:80]!r} is not a name server")
     port = None if match["port"] is None else int(match["port"])
     try:
         address = ip_address(match["bracketed"] or match["ipv4"] or match["bare"])
     except ValueError:
-        raise MalformedInput(f"{text!r} has no address") from None
+        raise MalformedInput(f"{text[:80]!r} has no address") from None
     if address.is_unspecified or port == 0 or (port or 0) > 65535:
-        raise MalformedInput(f"{text!r} can't be asked")
+        raise MalformedInput(f"{text[:80]!r} can't be asked")
     return NameServer(address, port, None if match["name"] is None else check_domain_name(match["name"]))
 
 

@@ -21,6 +21,7 @@ from trimif._errors import MalformedInput
 from trimif._facts import DHCPv6Lease, LeasedAddress, RouterAdvertisement
 from trimif._information import Data, DelegatedPrefix, Information, LeaseTimes
 from trimif._model import Origin, Value
+from trimif._wire.dhcp_values import uri
 from trimif._wire.dhcpv4_options import check_interface_name
 from trimif._wire.domain_names import check_domain_name
 from trimif._wire.link_dns import LinkDns, NameServer, parse_domains
@@ -83,7 +84,7 @@ def parse_description(text: str, deadline: Deadline) -> tuple[LinkDescription, .
 
 
 def _link(link: Item, deadline: Deadline) -> LinkDescription:
-    index, interface = number_of(link, "Index"), check_interface_name(text_of(link, "Name"))
+    index, interface = number_of(link, "Index", least=1, most=2**31 - 1), check_interface_name(text_of(link, "Name"))
     description = LinkDescription(
         index=index,
         interface=interface,
@@ -95,8 +96,12 @@ def _link(link: Item, deadline: Deadline) -> LinkDescription:
         dns=_configured_dns(link),
         data=time_servers([*collect(_time_server, _configured(link, "NTP"))]),
     )
-    portal = link.get("CaptivePortal")
-    return _with_portal(description, portal) if isinstance(portal, str) and portal else description
+    portals = [*collect(_portal, [link])]
+    return _with_portal(description, portals[0]) if portals else description
+
+
+def _portal(link: Item) -> str:
+    return uri(text_of(link, "CaptivePortal").encode("utf-8", "surrogatepass"))
 
 
 def _with_portal(link: LinkDescription, portal: str) -> LinkDescription:
@@ -210,7 +215,7 @@ def _configured_dns(link: Item) -> LinkDns:
 
 
 def _name_server(item: Item) -> NameServer:
-    port = number_of(item, "Port") if "Port" in item else None
+    port = number_of(item, "Port", least=1, most=65535) if "Port" in item else None
     name = check_domain_name(text_of(item, "ServerName")) if "ServerName" in item else None
     return NameServer(address_of(item, "Address"), port, name)
 

@@ -86,15 +86,15 @@ def collect(read: Callable[[Item], T], items: Iterable[Item]) -> Iterator[T]:
             continue
 
 
-def number_of(item: Item, key: str) -> int:
-    """A number that is not negative.
+def number_of(item: Item, key: str, *, least: int = 0, most: int = 2**64 - 1) -> int:
+    """A number within bounds; without, one of 64 bits.
 
     Raises:
         MalformedInput: it is none.
     """
     value = item.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise MalformedInput(f"{key} is {value!r:.80}, no number")
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise MalformedInput(f"{key} is {value!r:.80}, no number from {least} to {most}")
     return value
 
 
@@ -182,10 +182,10 @@ def encrypted_server(item: Item) -> EncryptedDnsServer:
     transports = item.get("Transports")
     port = item.get("Port")
     return EncryptedDnsServer(
-        number_of(item, "Priority"),
+        number_of(item, "Priority", most=65535),
         check_domain_name(text_of(item, "ServerName")),
         tuple(address_of({"": each}, "") for each in (addresses if isinstance(addresses, list) else ())),
         tuple(alpn for word, alpn in TRANSPORTS.items() if isinstance(transports, list) and word in transports),
-        port if isinstance(port, int) and 0 < port < 65536 else None,
+        port if type(port) is int and 0 < port < 65536 else None,
         text_of(item, "DoHPath") if "DoHPath" in item else None,
     )

@@ -73,13 +73,12 @@ def dns_by_interface(configuration: object) -> dict[str, LinkDns]:
     Args:
         configuration: the property of the DNS manager. What is not as it has to be in it is left out.
     """
-    found: dict[str, LinkDns] = {}
+    parts: dict[str, list[LinkDns]] = {}
     for entry in _list(configuration):
         interface = entry.get("interface") if isinstance(entry, dict) else None
         if isinstance(interface, str) and interface:
-            told = _dns(entry.get("nameservers"), entry.get("domains"))
-            found[interface] = found.get(interface, LinkDns()) + told
-    return found
+            parts.setdefault(interface, []).append(_dns(entry.get("nameservers"), entry.get("domains")))
+    return {interface: LinkDns.together(told) for interface, told in parts.items()}
 
 
 def dns_of_device(ip4: Mapping[str, object], ip6: Mapping[str, object]) -> LinkDns:

@@ -37,27 +37,33 @@ def parse_link_file(octets: bytes) -> LinkDns:
 
 def read_properties(properties: Mapping[str, Any]) -> dict[int, LinkDns]:
     """What the manager's properties say, by interface index; what is malformed, or of no link, is left out."""
-    links: dict[int, LinkDns] = {}
+    parts: dict[int, list[LinkDns]] = {}
     for index, said in (*_servers(properties), *_domains(properties)):
         if index > 0:
-            links[index] = links.get(index, LinkDns()) + said
-    return links
+            parts.setdefault(index, []).append(said)
+    return {index: LinkDns.together(said) for index, said in parts.items()}
 
 
 def _servers(properties: Mapping[str, Any]) -> Iterator[tuple[int, LinkDns]]:
     """``a(iiayqs)`` is index, family, address, port, name; before systemd 246 there was only ``a(iiay)``."""
     for item in _items(properties.get("DNSEx", properties.get("DNS"))):
         match item:
-            case (int(index), int(), bytes() | bytearray() | list() | tuple() as octets, *rest):
-                try:
-                    yield index, LinkDns((_server(bytes(octets), *rest),))
-                except (MalformedInput, ValueError, TypeError):
-                    continue
+            case (int(index), int(), bytes(octets)):
+                said = octets, 0, ""
+            case (int(index), int(), bytes(octets), int(port), str(name)):
+                said = octets, port, name
+            case _:
+                continue
+        try:
+            yield int(index), LinkDns((_server(*said),))
+        except (MalformedInput, ValueError):
+            continue
 
 
-def _server(octets: bytes, port: int = 0, name: str = "") -> NameServer:
-    address = ip_address(octets)
-    return NameServer(address, port or None, check_domain_name(name) if name else None)
+def _server(octets: bytes, port: int, name: str) -> NameServer:
+    if not 0 <= port <= 65535:
+        raise MalformedInput(f"{port} is no port")
+    return NameServer(ip_address(octets), int(port) or None, check_domain_name(name) if name else None)
 
 
 def _domains(properties: Mapping[str, Any]) -> Iterator[tuple[int, LinkDns]]:
@@ -66,7 +72,7 @@ def _domains(properties: Mapping[str, Any]) -> Iterator[tuple[int, LinkDns]]:
         match item:
             case (int(index), str(name), bool(routing_only)):
                 names = parse_domains([name])
-                yield index, LinkDns(routing_domains=names) if routing_only else LinkDns(search_domains=names)
+                yield int(index), LinkDns(routing_domains=names) if routing_only else LinkDns(search_domains=names)
 
 
 def _items(value: object) -> list[Any]:
