@@ -230,6 +230,17 @@ async def test_a_policy_that_avoids_what_costs_money(autojump_clock: Clock) -> N
         assert best(mif, saving) == "eth0/ipv4", "one of them has to be used"
 
 
+async def test_an_explicit_domain_says_itself_that_it_costs_money(autojump_clock: Clock) -> None:
+    host = campus()
+    async with open_simulated_mif(host) as mif:
+        assert mif.domain("eth0/pvd.example").metered is None
+        host.add_pvd_information("eth0", "pvd.example", metered=True, seconds=10)
+        assert mif.domain("eth0/pvd.example").metered is True
+        assert mif.domain("eth0/ipv6").metered is None, "it is not said of the other domains of the link"
+        await trio.sleep(11)
+        assert mif.domain("eth0/pvd.example").metered is None
+
+
 def best(mif: Mif, policy: Policy) -> str:
     domain = mif.best_domain(policy)
     assert domain is not None
