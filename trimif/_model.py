@@ -264,6 +264,7 @@ class DomainView(Value):
         dns_servers: in the order in which they are to be asked.
         search_domains: without trailing dot.
         routers: every next hop that the domain's elements told (RFC 7556: no other may be used).
+        default_route: it has one, through a router or, as a tunnel's, without.
         split_domains: names in them are for these servers.
         dns_selection: which server is for which names (RFC 6731).
         encrypted_dns: servers that speak an encrypted transport, best first (RFC 9463).
@@ -278,6 +279,7 @@ class DomainView(Value):
     dns_servers: tuple[IPAddress, ...] = ()
     search_domains: tuple[str, ...] = ()
     routers: frozenset[IPAddress] = frozenset()
+    default_route: bool = False
     split_domains: tuple[str, ...] = ()
     dns_selection: tuple[DnsServerSelection, ...] = ()
     encrypted_dns: tuple[EncryptedDnsServer, ...] = ()

@@ -250,9 +250,11 @@ class ProvisioningDomain(Owner[ProvisioningDomainAnnouncement]):
 
     @property
     def usable(self) -> bool:
-        """Whether it has an address and knows a router, and is no loopback."""
+        """Whether it has an address, and a router or a default route (a tunnel has no router), and is no loopback."""
         view = self._registry.view_of(self.id)
-        return view is not None and bool(view.addresses and view.routers) and not view.loopback
+        if view is None or view.loopback:
+            return False
+        return bool(view.addresses) and (view.default_route or bool(view.routers))
 
     def addresses(
         self, *, lifetimes: bool = False, max_buffer_size: int = 1000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
 import pytest
@@ -274,3 +274,26 @@ def test_a_portal_belongs_to_the_domains_that_were_told_of_it() -> None:
     assert host.get("eth0/ipv6", ElementType.PORTAL, Information.PORTAL).data == status.information
     host.tell(evolve(status, information=None))
     assert host.domains()[1] == "eth0/ipv6 RA 2001:db8:2::10"
+
+
+# ---------------------------------------------------------------- what was set by hand
+
+
+def test_a_route_that_was_set_for_a_time_ends_with_it() -> None:
+    gateway = IPv4Address("198.51.2.1")
+    route = RouteFact(2, IPv4Network("0.0.0.0/0"), gateway, protocol=RouteProtocol.STATIC, expires=NOW + 60)
+    host = SmallHost(ETH0, LEASED, route)
+    host.at(NOW + 3)
+    (datum,) = host.get("eth0/ipv4", STATIC, Information.ROUTERS).provenance
+    assert (datum.value, datum.valid_until) == (gateway, NOW + 60)
+    host.at(NOW + 60)
+    assert "says nothing of ROUTERS" in host.refusal("eth0/ipv4", STATIC, Information.ROUTERS)
+
+
+def test_a_tunnel_has_a_default_route_and_no_router() -> None:
+    host = SmallHost(ETH0, LEASED, RouteFact(2, IPv4Network("0.0.0.0/0"), protocol=RouteProtocol.STATIC))
+    host.at(NOW + 3)
+    (domain,) = host.core.domains
+    view = host.core.view(domain, NOW)
+    assert view is not None
+    assert (view.default_route, view.routers) == (True, frozenset())

@@ -45,6 +45,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "information": st.sampled_from(Information.all()),
     "data": data,
     "port": st.integers(1, 65535),
+    "systems": st.none() | st.tuples(st.sampled_from(["hosts", "dns", "mdns"])),
 }
 
 

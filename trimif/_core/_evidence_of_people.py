@@ -66,9 +66,10 @@ def _put_kernel(scene: Scene, data: Items, family: Family, held: list[HeldAddres
     """The kernel's own tables: routes that were set by hand, the networks of the addresses, the MTU."""
     for route in _set_by_hand(scene, family):
         value, received = Route(route.fact.destination, route.fact.gateway), route.received
-        data.setdefault(Information.ROUTES, []).append(Datum(value, KERNEL, received))
+        expires = route.fact.expires
+        data.setdefault(Information.ROUTES, []).append(Datum(value, KERNEL, received, expires))
         if route.fact.gateway and route.fact.destination.prefixlen == 0:
-            data.setdefault(Information.ROUTERS, []).append(Datum(route.fact.gateway, KERNEL, received))
+            data.setdefault(Information.ROUTERS, []).append(Datum(route.fact.gateway, KERNEL, received, expires))
     networks: dict[Any, float] = {}
     for each in held:
         networks.setdefault(network_of(each.fact), each.received)
@@ -84,6 +85,8 @@ def _set_by_hand(scene: Scene, family: Family) -> list[HeldRoute]:
     routes = [
         route
         for route in scene.host.routes.get(scene.index, {}).values()
-        if family_of(route.fact.destination) is family and route.fact.protocol not in others
+        if family_of(route.fact.destination) is family
+        and route.fact.protocol not in others
+        and scene.clock.running(route.fact.expires)
     ]
     return sorted(routes, key=lambda route: (route.fact.table != MAIN_TABLE, route.fact.metric))

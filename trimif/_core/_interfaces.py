@@ -202,6 +202,7 @@ class Interface:
             dns_servers=domain.data(Information.DNS_SERVERS),
             search_domains=domain.data(Information.SEARCH_DOMAINS),
             routers=frozenset(routers),
+            default_route=any(not route.destination.prefixlen for route in domain.data(Information.ROUTES)),
             split_domains=domain.data(Information.SPLIT_DOMAINS),
             dns_selection=domain.data(Information.DNS_SELECTION),
             encrypted_dns=domain.data(Information.ENCRYPTED_DNS),
