@@ -1,6 +1,7 @@
 # make demo   the draft's figure 2 on a host of its own          ARGS="--break eth0" cuts a network off
 # make test   the tests, on real networks inside this machine    ARGS="-k dhcp -x" goes to pytest
 # make check  format, lint, types, documentation
+# make fuzz   every parser, fed with what nobody would write     ARGS="--seconds 600 dhclient" is one, for long
 # make benchmarks   what trimif costs, beside other ways         ARGS="latency" is one comparison alone
 # make docs   the documentation, in docs/_build/html
 # make clean  removes all that these made
@@ -14,7 +15,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 export PYTHON
 
-.PHONY: help demo test benchmarks check ruff flake8 mypy verifytypes docs clean
+.PHONY: help demo test fuzz benchmarks check ruff flake8 mypy verifytypes docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -27,6 +28,9 @@ test: $(STAMPS)/test
 	@.ci/install-lab-packages
 	@.ci/unpack-lab-packages
 	$(BIN)/python -m pytest $(ARGS)
+
+fuzz: $(STAMPS)/test
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 benchmarks: $(STAMPS)/test
 	@.ci/install-lab-packages

@@ -10,7 +10,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
-from itertools import cycle
+from itertools import chain
 
 from .campaign import Campaign, Finding
 from .parser import Parser
@@ -33,6 +33,8 @@ def main(words: list[str] | None = None) -> int:
     parse.add_argument("--seconds", type=float, default=60.0, help="for all of them together")
     parse.add_argument("--seed", type=int, default=int(time.time()), help="of chance; the same one, the same inputs")
     told = parse.parse_args(words)
+    if unknown := ", ".join(set(told.names) - PARSERS.keys()):
+        parse.error(f"no such parser: {unknown}; there are {', '.join(PARSERS)}")
     chosen = [PARSERS[name] for name in told.names or PARSERS]
     print(f"{len(chosen)} parsers, {told.seconds:g} s, --seed {told.seed}\n{HEADER}", flush=True)
     campaigns = [_run(parser, told.seconds / len(chosen), told.seed) for parser in chosen]
@@ -58,9 +60,11 @@ def _run(parser: Parser, seconds: float, seed: int) -> Campaign:
 
 
 def _attacks(campaign: Campaign) -> Iterator[bytes]:
-    """Without end: each round has other places in good inputs."""
+    """Without end: each round has other places in good inputs. The sizes take turns."""
     sizes = sorted({min(octets, campaign.parser.largest) for octets in ATTACK_OCTETS})
-    return (octets for size in cycle(sizes) for octets in campaign.attacks(size))
+    while True:
+        rounds = [campaign.attacks(size) for size in sizes]
+        yield from chain.from_iterable(zip(*rounds, strict=True))
 
 
 def _tell(campaign: Campaign) -> None:

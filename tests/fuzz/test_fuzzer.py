@@ -12,9 +12,11 @@ from trimif._errors import MalformedInput
 from trimif._information import Data, EncryptedDnsServer, Information
 
 from . import checks
+from .__main__ import main
 from .campaign import Campaign
 from .checks import fits
 from .parser import Parser
+from .parsers import PARSERS
 
 OCTETS = 8192
 SEED = b"\4abcd\2xy\0"
@@ -109,6 +111,17 @@ def test_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_large() -> None:
     assert "octets of memory" in run(huge)
+
+
+def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(PARSERS, "broken", Parser(forgets_the_end, (SEED,), OCTETS))
+    assert main(["--seconds", "0.2", "--seed", "1", "time_span"]) == 0
+    assert "0 findings" in capsys.readouterr().out
+    assert main(["--seconds", "0.2", "--seed", "1", "broken"]) == 1
+    assert "raises IndexError" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["no_parser"])
+    assert "no such parser: no_parser" in capsys.readouterr().err
 
 
 def test_the_same_seed_gives_the_same_inputs() -> None:
