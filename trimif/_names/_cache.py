@@ -140,4 +140,4 @@ class AnswerCache(Generic[A]):
 def _bounded(ttl: float, longest: float) -> float:
     # RFC 2181, 8: one "with the most significant bit set" is none. (RFC 8767, 4 takes it for a large one; that can only
     # be a mistake of the server's, and not to keep such an answer costs a question.)
-    return max(0.0, min(ttl, longest)) if ttl < _TTL_LIMIT else 0.0
+    return min(ttl, longest) if ttl < _TTL_LIMIT else 0.0
