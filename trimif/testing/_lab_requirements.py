@@ -26,6 +26,7 @@ PROGRAMS: Mapping[str, str] = {
     "setpriv": "util-linux",
     "systemd-networkd": "systemd",
     "udhcpc": "udhcpc",
+    "unbound": "unbound",
     "unshare": "util-linux",
 }
 PRIVILEGE_REMEDY = (
