@@ -29,6 +29,9 @@ _EMPTY_STRUCTURES = (
 )
 
 FINDINGS: tuple[tuple[str, bytes], ...] = (
+    # 200 octets of memory for each of input: a block for each brace, a frame of the regular expression for each letter
+    ("dhclient", b"{" * (1 << 18)),
+    ("dhclient", b'"' + b"a" * (1 << 18)),
     # KeyError: the pattern had a unit that the table lacked
     ("time_span", b"8m"),
     # two quantifiers in turn over the same characters: seven seconds for these

@@ -14,7 +14,7 @@ import pytest
 import trimif._wire
 
 from .campaign import Campaign
-from .checks import fault_in, is_slow, outcome_of
+from .checks import MEMORY, fault_in, is_slow, octets_of_memory, outcome_of
 from .findings import FINDINGS
 from .mutations import cuts
 from .parser import Parser
@@ -23,6 +23,8 @@ from .parsers import PARSERS, WRITERS
 MUTATIONS = 300
 CUTS = 80
 ATTACK_OCTETS = 4096
+MEMORY_OF_FINDINGS = 64
+"""Octets for one of input. Most values are larger than their octets, but what is refused has none."""
 
 EACH = pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS)
 
@@ -69,6 +71,7 @@ def test_what_was_found_once(name: str, octets: bytes) -> None:
     outcome = outcome_of(PARSERS[name], octets)
     assert fault_in(PARSERS[name], outcome) is None
     assert not is_slow(outcome, octets)
+    assert octets_of_memory(PARSERS[name], octets) < MEMORY + MEMORY_OF_FINDINGS * len(octets)
 
 
 # ---------------------------------------------------------------- is the list complete?

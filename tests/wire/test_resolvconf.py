@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trimif._errors import MalformedInput
 from trimif._information import DnsServerSelection, EncryptedDnsServer, Information
-from trimif._wire.link_dns import LinkDns, NameServer, parse_server
+from trimif._wire.link_dns import ENTRIES, LinkDns, NameServer, parse_domains, parse_server, parse_servers
 from trimif._wire.resolvconf import interface_of_record, parse_record
 
 A, B = IPv4Address("198.51.100.1"), IPv6Address("2001:db8::1")
@@ -137,3 +137,10 @@ def test_which_names_a_server_is_for(default_route: bool, more: tuple[str, ...])
 def test_two_programs_of_one_link() -> None:
     one, two = LinkDns((NameServer(A),), ("a.example",)), LinkDns((NameServer(A), NameServer(B)), (), ("b.example",))
     assert one + two == LinkDns((NameServer(A), NameServer(B)), ("a.example",), ("b.example",))
+
+
+def test_of_a_list_without_end_only_the_beginning_is_read() -> None:
+    words = ["no-server"] * ENTRIES
+    assert parse_servers([*words[1:], str(A)]) == (NameServer(A),)
+    assert parse_servers([*words, str(A)]) == ()
+    assert parse_domains(f"{number}.example" for number in range(2 * ENTRIES))[-1] == f"{ENTRIES - 1}.example"

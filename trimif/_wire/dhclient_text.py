@@ -26,8 +26,8 @@ Statement: TypeAlias = Sequence[str]
 _TOKEN = re.compile(
     r"""
     (?P<blank> [ \t\r\n]+ | \#[^\n]*(?:\n|\Z) )
-    | (?P<string> "(?:[^"\\]|\\.)*" )
-    | (?P<unfinished> "(?:[^"\\]|\\.)*\\?\Z )
+    | (?P<string> "(?:[^"\\]++|\\.)*+" )
+    | (?P<unfinished> "(?:[^"\\]++|\\.)*+\\?\Z )
     | (?P<mark> [{};] )
     | (?P<word> (?: [!$-+\--:<-z|~] )+ )
     | (?P<comma> , )
@@ -69,10 +69,11 @@ def read_blocks(text: str) -> Iterator[Block]:
         MalformedInput: this is no such file.
     """
     open_blocks: list[Block] = []
+    deeper = Block(())
     words: list[str] = []
     for token in _tokens(text):
         if token == "{":
-            open_blocks.append(Block(tuple(words)))
+            open_blocks.append(Block(tuple(words)) if len(open_blocks) < _DEPTH else deeper)
         elif token == ";" and open_blocks:
             open_blocks[-1].statements.append(tuple(words))
         elif token == "}":

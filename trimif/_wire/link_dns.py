@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address
+from itertools import islice
 from typing import Any, TypeVar
 
 from attrs import frozen
@@ -19,10 +20,12 @@ from trimif._information import Data, DnsServerSelection, EncryptedDnsServer, In
 from trimif._model import IPAddress, Value
 from trimif._wire.domain_names import check_domain_name
 
-__all__ = ["LinkDns", "NameServer", "parse_domains", "parse_server", "parse_servers"]
+__all__ = ["ENTRIES", "LinkDns", "NameServer", "parse_domains", "parse_server", "parse_servers"]
 
 DNS_PORT = 53
 ROOT = "."
+ENTRIES = 4096
+"""Of one list; more are not read."""
 
 T = TypeVar("T")
 
@@ -142,7 +145,7 @@ def parse_domains(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _wellformed(texts: Iterable[str], parse: Callable[[str], T]) -> Iterator[T]:
-    for text in texts:
+    for text in islice(texts, ENTRIES):
         try:
             yield parse(text)
         except MalformedInput:
