@@ -142,3 +142,31 @@ async def test_a_host_of_one_family_alone(
     outcome, told, seconds = await ask(net, *ADDRESSES["up-b"])
     assert (outcome, told) == (TranslationOutcome.ANSWERED, set(FIRST[:1]))
     assert seconds == pytest.approx(INTERVAL_SECONDS, abs=0.2)
+
+
+async def test_one_family_may_say_it_all(net: TwoUplinks, nursery: trio.Nursery, clock: trio.testing.MockClock) -> None:
+    source = ip_address(ROUTERS["up-b"][0])
+
+    def behave(octets: bytes) -> Sequence[LinkAnswer]:
+        return [LinkAnswer(answer_link(octets, FIRST).to_wire(), source=source)]
+
+    await nursery.start(LinkResponder(net.b, "lan0", LLMNR, behave).run)
+    outcome, told, seconds = await ask(net, *ADDRESSES["up-b"])
+    assert (outcome, told) == (TranslationOutcome.ANSWERED, set(FIRST))
+    assert seconds < 0.2
+
+
+async def test_what_is_answered_is_not_asked_again(
+    net: TwoUplinks, nursery: trio.Nursery, clock: trio.testing.MockClock
+) -> None:
+    """The answer about AAAA is lost, always."""
+
+    def behave(octets: bytes) -> Sequence[LinkAnswer]:
+        return [LinkAnswer(answer_link(octets, FIRST).to_wire())] if octets.endswith(b"\0\1\0\1") else []
+
+    responder = LinkResponder(net.b, "lan0", LLMNR, behave)
+    await nursery.start(responder.run)
+    outcome, told, seconds = await ask(net)
+    assert (outcome, told) == (TranslationOutcome.ANSWERED, set(FIRST[:1]))
+    assert seconds == pytest.approx(3 * INTERVAL_SECONDS, abs=0.2)
+    assert [asked.octets.endswith(b"\0\1\0\1") for asked in responder.asked] == [False, True, False, False]

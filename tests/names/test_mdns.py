@@ -314,7 +314,13 @@ async def test_a_domain_that_does_not_know_its_prefix(
 async def test_a_link_without_link_local_addresses(
     net: TwoUplinks, nursery: trio.Nursery, clock: trio.testing.MockClock, system: System
 ) -> None:
-    net.host.run(["ip", "address", "delete", "fe80::10/64", "dev", "up-b"], check=True)
+    """Then it is the domain's address, though the kernel would take another one of the interface's."""
+    commands = [
+        "address delete fe80::10/64 dev up-b",
+        "address add 2001:db8:b::99/64 dev up-b nodad",
+        "address change 2001:db8:b::10/64 dev up-b preferred_lft 0",
+    ]
+    net.host.run(["ip", "-batch", "-"], input="\n".join(commands).encode(), check=True)
     await respond(nursery, net, system, truth(system))
     assert await Asked().run(net.view("up-b", "2001:db8:b::10"), system) == (ANSWERED, texts(*TRUE))
     assert {str(query.source) for query in net.capture_b.dns_queries()} == {"2001:db8:b::10"}
