@@ -24,13 +24,13 @@ PACKAGE = ROOT / "trimif"
 # From the bottom up: a module imports from its own layer and from those below, never from those above, and never
 # from a neighbour (two parts on one line, separated by |, don't know each other).
 LAYERS = """
-    _validation _model _information _messages _facts _facts_of_clients _facts_of_routers _errors
+    _validation _model _information _name_systems _messages _facts _facts_of_clients _facts_of_routers _errors
     _wire
     _core
     _sources | _connect
     _names
-    _check _guests _interrupts _mif _scopes _subscriber _subscriptions
-    _additional _handlers _happy_eyeballs _owners _policy _registry _views
+    _check _guests _interrupts _mif _scopes _subscriber _subscriptions _workers
+    _additional _handlers _happy_eyeballs _owners _policy _registry _resolving _views
     __init__
     integrations
     testing

@@ -67,6 +67,7 @@ from trimif._messages import (
 from trimif._mif import MifStatistics
 from trimif._model import (
     DomainId,
+    DomainView,
     ElementType,
     Family,
     InterfaceDetails,
@@ -79,8 +80,10 @@ from trimif._model import (
     Route,
     TranslationOutcome,
 )
+from trimif._name_systems import NameSystem
 from trimif._owners import Interface, ProvisioningDomain
 from trimif._policy import Policy
+from trimif._resolving import ResolvedAddress
 from trimif._sources import SourceStatistics
 from trimif._subscriber import Subscriber, SubscriberStatistics
 from trimif._subscriptions import Subscription, Translation
@@ -101,6 +104,7 @@ __all__ = [
     "Connected",
     "Contribution",
     "Datum",
+    "DomainView",
     "DelegatedPrefix",
     "DnsServerSelection",
     "DomainGone",
@@ -129,6 +133,7 @@ __all__ = [
     "Mif",
     "MifStatistics",
     "NameServerSaid",
+    "NameSystem",
     "NameTranslation",
     "NameTranslationFinished",
     "NoAddressAnnouncement",
@@ -147,6 +152,7 @@ __all__ = [
     "PvdOption",
     "RawOption",
     "Request",
+    "ResolvedAddress",
     "Route",
     "Snapshot",
     "SourceStatistics",

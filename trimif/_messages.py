@@ -303,12 +303,13 @@ class NameTranslationFinished(Value):
     """Ends every translation that was not stopped *(trimif)*.
 
     Attributes:
-        said: who was asked, and what each of them said, in the order in which they were done.
+        said: who was asked, and what each of them said, in the order in which they were done. It is commentary: it does
+            not count when messages are compared.
     """
 
     translation_id: Hashable
     outcome: TranslationOutcome
-    said: tuple[NameServerSaid, ...] = ()
+    said: tuple[NameServerSaid, ...] = field(default=(), eq=False)
 
 
 @frozen(repr=False, eq=False)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import trio
 import trio.lowlevel
@@ -21,6 +21,7 @@ from trimif._core import Abandon, Begin, Core, Discard, Effect, Ended, Mailbox, 
 from trimif._errors import ConnectFailed, MalformedInput
 from trimif._facts import Fact, Limitation
 from trimif._guests import Guests
+from trimif._information import NameServerSaid
 from trimif._interrupts import protected_async
 from trimif._messages import (
     Connected,
@@ -31,40 +32,16 @@ from trimif._messages import (
     Request,
     TranslateName,
 )
-from trimif._model import DomainId, DomainView, InterfaceId, IPAddress, TranslationOutcome, Value
+from trimif._model import DomainId, InterfaceId, IPAddress, Value
 from trimif._scopes import Rank, Scope, open_scope_tree, raise_lone
 from trimif._sources import Observer, Source, SourceStatistics
 from trimif._subscriber import Subscriber
+from trimif._workers import Connect, Names
 
 __all__ = ["MifElement", "MifStatistics", "Record", "run_element"]
 
 Record: TypeAlias = Callable[[float, Sequence[Fact]], None]
 """Is called with the time and the facts of each step before the core applies them; without a fact, time passed."""
-
-
-class Translate(Protocol):
-    """How names are translated: `trimif._names.translate`, or a simulated host's."""
-
-    async def __call__(
-        self,
-        view: DomainView,
-        name: str,
-        tell: Callable[[IPAddress], None],
-        *,
-        note_malformed: Callable[[MalformedInput], None],
-    ) -> TranslationOutcome:
-        """Tell the addresses, then say how it ended; of answers that were none, say so."""
-        ...
-
-
-class Connect(Protocol):
-    """How connects are made: `trimif._connect.connect`, or a simulated host's."""
-
-    async def __call__(
-        self, view: DomainView, address: IPAddress, port: int, *, source: IPAddress | None
-    ) -> trio.SocketStream:
-        """Connect, or raise `ConnectFailed`."""
-        ...
 
 
 _log = logging.getLogger("trimif")
@@ -101,11 +78,11 @@ class MifElement:
         sources: Sequence[Source],
         record: Record | None = None,
         *,
-        translate: Translate,
+        names: Names,
         connect: Connect,
     ) -> None:
         self._core = core
-        self._translate_name = translate
+        self._names = names
         self._connect_through = connect
         self._sources = sources
         self._observers = [source for source in sources if isinstance(source, Observer)]
@@ -193,6 +170,8 @@ class MifElement:
 
     @trio.lowlevel.enable_ki_protection
     def _post(self, mailbox: Mailbox, request: Request) -> None:
+        if isinstance(request, TranslateName) and request.systems is not None:
+            self._names.check_systems(request.systems)
         self._carry_out(post(self._core, mailbox, request))
 
     @trio.lowlevel.enable_ki_protection
@@ -218,6 +197,8 @@ class MifElement:
     def _end(self, owner: InterfaceId | DomainId, reason: str) -> None:
         """Its last words are in the mailboxes: its channels end. What runs for it is closed next."""
         self._note_end(owner, reason)
+        if isinstance(owner, DomainId):
+            self._names.forget(owner)
         for subscriber in self._tied.pop(owner, ()):
             subscriber.end()
 
@@ -317,10 +298,12 @@ class MifElement:
         def tell(address: IPAddress) -> None:
             self._core.answer(pending, NameTranslation(request.translation_id, address))
 
+        said: list[NameServerSaid] = []
         view = self._core.view(request.domain, trio.current_time())
         if view is not None:  # a domain that is gone has answered already
-            outcome = await self._translate_name(view, request.name, tell, note_malformed=self._note_malformed)
-            self._core.answer(pending, NameTranslationFinished(request.translation_id, outcome))
+            translate = partial(self._names.translate, view, request.name, tell, systems=request.systems)
+            outcome = await translate(note=said.append, note_malformed=self._note_malformed)
+            self._core.answer(pending, NameTranslationFinished(request.translation_id, outcome, tuple(said)))
 
     def _note_malformed(self, malformed: MalformedInput) -> None:
         self._malformed_answers += 1

@@ -53,6 +53,7 @@ from trimif._subscriber import Subscriber
 from trimif._subscriptions import Subscription, Translation
 
 if TYPE_CHECKING:
+    from trimif._names._getaddrinfo import AddressInfo
     from trimif._registry import Registry
 
 __all__ = ["Interface", "ProvisioningDomain"]
@@ -249,6 +250,18 @@ class ProvisioningDomain(Owner[ProvisioningDomainAnnouncement]):
         return self.interface.details.metered if told is None else told
 
     @property
+    def interface_index(self) -> int:
+        """The kernel's index of its interface: what sockets of the domain are bound to; 0 if it is gone."""
+        view = self._registry.view_of(self.id)
+        return 0 if view is None else view.index
+
+    @property
+    def split_domains(self) -> tuple[str, ...]:
+        """Domains whose names are to be asked here; without trailing dot."""
+        view = self._registry.view_of(self.id)
+        return () if view is None else view.split_domains
+
+    @property
     def usable(self) -> bool:
         """Whether it has an address, and a router or a default route (a tunnel has no router), and is no loopback."""
         view = self._registry.view_of(self.id)
@@ -282,27 +295,30 @@ class ProvisioningDomain(Owner[ProvisioningDomainAnnouncement]):
 
     @protected_async
     @asynccontextmanager
-    async def translate(self, name: str) -> AsyncIterator[Translation]:
+    async def translate(self, name: str, *, systems: Sequence[str] | None = None) -> AsyncIterator[Translation]:
         """The addresses of a name as this domain's name service tells them, streamed; then see `Translation.outcome`.
 
+        Args:
+            systems: the name systems to ask, in this order; those of the MIF if None.
+
         Raises:
-            ValueError: it is no name.
+            ValueError: it is no name, or there is no such name system.
         """
         async with self._registry.open_subscriber() as subscriber:
             translation = Translation(subscriber, name)
-            subscriber.post(TranslateName(self.id, name, name))
+            subscriber.post(TranslateName(self.id, name, name, systems))
             yield translation
 
     @trio.lowlevel.enable_ki_protection
-    async def resolve(self, name: str) -> tuple[IPAddress, ...]:
-        """All addresses of a name in this domain, in the order in which they came; see `translate`.
+    async def resolve(self, name: str, *, systems: Sequence[str] | None = None) -> tuple[IPAddress, ...]:
+        """All addresses of a name in this domain, best first as RFC 6724 says; see `translate`.
 
         Raises:
             DomainGone: the domain is gone, or went in the middle.
             socket.gaierror: there is none; the text says why.
         """
         self._check_there()
-        async with self.translate(name) as translation:
+        async with self.translate(name, systems=systems) as translation:
             addresses = tuple([answer.address async for answer in translation])
         if self.gone:
             await self.guests.await_turn()
@@ -310,7 +326,27 @@ class ProvisioningDomain(Owner[ProvisioningDomainAnnouncement]):
         if not addresses:
             outcome = translation.outcome.value if translation.outcome is not None else "no answer"
             raise socket.gaierror(socket.EAI_NONAME, f"{name} has no address in {self.name}: {outcome}")
-        return addresses
+        return self._registry.in_order(self.id, addresses)
+
+    async def getaddrinfo(
+        self,
+        host: str | None,
+        port: int | str | bytes | None,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[AddressInfo]:
+        """:func:`socket.getaddrinfo` inside this domain: the same arguments and results, in the order of RFC 6724.
+
+        Raises:
+            DomainGone: the domain is gone, or went in the middle.
+            socket.gaierror: there is no address, no such service, or the arguments do not fit.
+        """
+        from trimif._resolving import getaddrinfo_in
+
+        self._check_there()
+        return await getaddrinfo_in(self, host, port, family, type, proto, flags)
 
     @trio.lowlevel.enable_ki_protection  # a stream that was received is returned
     async def connect(

@@ -48,7 +48,7 @@ class Policy:
 
     def best(self, domains: Iterable[ProvisioningDomain]) -> ProvisioningDomain | None:
         """The best of some domains; None if none may be used."""
-        return min(filter(self.admits, domains), key=self._rank, default=None)
+        return min(filter(self.admits, domains), key=self.rank, default=None)
 
     def admits(self, domain: ProvisioningDomain) -> bool:
         """Whether a domain may be used: it has an address and a router, is no loopback, and passes the filters."""
@@ -58,7 +58,8 @@ class Policy:
             and (self.where is None or self.where(domain))
         )
 
-    def _rank(self, domain: ProvisioningDomain) -> tuple[bool, int, tuple[int, ...]]:
+    def rank(self, domain: ProvisioningDomain) -> tuple[bool, int, tuple[int, ...]]:
+        """A key to sort domains by: the best one first."""
         kind = domain.interface.kind
         preference = self.prefer.index(kind) if kind in self.prefer else len(self.prefer)
         return self.avoid_metered and domain.metered is True, preference, domain.position

@@ -24,7 +24,7 @@ from trimif._messages import (
     ProvisioningDomainAnnouncement,
 )
 from trimif._mif import MifElement
-from trimif._model import DomainId, DomainView, ElementType, InterfaceId
+from trimif._model import DomainId, DomainView, ElementType, InterfaceId, IPAddress
 from trimif._owners import Interface, ProvisioningDomain
 from trimif._scopes import Scope
 from trimif._subscriber import Subscriber
@@ -133,6 +133,14 @@ class Registry:
     def view_of(self, domain: DomainId) -> DomainView | None:
         """The domain as lookups and connects see it; None if it is gone."""
         return self._core.view(domain, trio.current_time())
+
+    def in_order(self, domain: DomainId, addresses: Sequence[IPAddress]) -> tuple[IPAddress, ...]:
+        """Destinations in the order of RFC 6724; as they are if the domain is gone."""
+        # What works on a real host is imported when it is used: it would double the cost of `import trimif`.
+        from trimif._connect import order_destinations
+
+        view = self.view_of(domain)
+        return tuple(addresses if view is None else order_destinations(view, addresses))
 
     def data_of(self, domain: DomainId, element: ElementType, information: Information[T]) -> T | None:
         """Data of a configuration element; None if there is none."""

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 import trio
 
+from trimif._information import NameServerSaid
 from trimif._messages import Announcement, NameTranslation, NameTranslationFinished
 from trimif._model import TranslationOutcome
 from trimif._subscriber import Subscriber, SubscriberStatistics
@@ -105,6 +106,12 @@ class Translation(Subscription[NameTranslation]):
         super().__init__(subscriber, self._answer)
         self.name = name
         self._outcome: TranslationOutcome | None = None
+        self._said: tuple[NameServerSaid, ...] = ()
+
+    @property
+    def said(self) -> tuple[NameServerSaid, ...]:
+        """Who was asked, and what each of them said; nothing while it goes on."""
+        return self._said
 
     @property
     def outcome(self) -> TranslationOutcome | None:
@@ -113,6 +120,6 @@ class Translation(Subscription[NameTranslation]):
 
     def _answer(self, message: Announcement) -> NameTranslation | None:
         if isinstance(message, NameTranslationFinished):
-            self._outcome = message.outcome
+            self._outcome, self._said = message.outcome, message.said
             self._subscriber.end()
         return message if isinstance(message, NameTranslation) else None

@@ -17,13 +17,16 @@ from trimif._facts import StaticConfiguration
 from trimif._handlers import run_on, serve
 from trimif._interrupts import protected_async
 from trimif._messages import AnnounceInterfaces, Announcement, AnnounceProvisioningDomain, InterfaceAnnouncement
-from trimif._mif import Connect, MifElement, Record, Translate, run_element
+from trimif._mif import MifElement, Record, run_element
 from trimif._model import DomainId, InterfaceId
+from trimif._name_systems import NameSystem
 from trimif._owners import Interface, ProvisioningDomain
 from trimif._policy import Policy, Where
 from trimif._registry import Registry
+from trimif._resolving import ResolvedAddress, domains_for, resolve_in_all
 from trimif._sources import Source
 from trimif._subscriptions import Subscription
+from trimif._workers import Connect, Names
 
 T = TypeVar("T")
 OwnerT = TypeVar("OwnerT", Interface, ProvisioningDomain)
@@ -40,10 +43,10 @@ class Mif(MifElement):
         sources: Sequence[Source],
         record: Record | None = None,
         *,
-        translate: Translate,
+        names: Names,
         connect: Connect,
     ) -> None:
-        super().__init__(core, sources, record, translate=translate, connect=connect)
+        super().__init__(core, sources, record, names=names, connect=connect)
         self._registry = Registry(self, core)
 
     async def _fetch(self, ssl_context: ssl.SSLContext | None) -> None:
@@ -102,6 +105,22 @@ class Mif(MifElement):
     def best_domain(self, policy: Policy | None = None) -> ProvisioningDomain | None:
         """The best domain that can be used now; None if there is none."""
         return (policy or Policy()).best(self._registry.domains())
+
+    async def resolve(self, name: str) -> tuple[ResolvedAddress, ...]:
+        """The addresses of a name in all domains that can be used, each bearing the domain that it is good in.
+
+        Where a domain claims the name (`ProvisioningDomain.split_domains`), only those that claim it most precisely
+        are asked.
+
+        Returns:
+            By domain, the best one first (`Policy`); those of one domain in the order of RFC 6724.
+
+        Raises:
+            socket.gaierror: no domain has an address for it; the text says what each of them said.
+            ValueError: it is no name.
+        """
+        domains = sorted(filter(Policy().admits, self._registry.domains()), key=Policy().rank)
+        return await resolve_in_all(name, domains_for(name, domains))
 
     async def wait_domain(self, policy: Policy | None = None) -> ProvisioningDomain:
         """Wait until some domain is usable: it has an address and knows a router, and is no loopback.
@@ -244,6 +263,8 @@ async def open_mif(
     lease_directories: Sequence[str | Path] = (),
     ask_dhcp: Sequence[str] = (),
     additional_information: bool = False,
+    name_systems: Sequence[str | NameSystem] = ("hosts", "dns", "mdns", "llmnr"),
+    encrypted_dns: bool = True,
     ssl_context: ssl.SSLContext | None = None,
     record: Record | None = None,
 ) -> AsyncIterator[Mif]:
@@ -266,7 +287,10 @@ async def open_mif(
             the host has told (DHCPINFORM, RFC 2131; Information-request, RFC 8415). It needs CAP_NET_BIND_SERVICE.
         additional_information: fetch what an explicit domain says of itself (RFC 8801, 4), and ask the API of a
             captive portal (RFC 8908), each inside its domain, over HTTPS. It needs the extra ``http``.
-        ssl_context: whom to trust for that; None for the system's trust store. It checks certificates and names.
+        name_systems: what is asked for names, in this order, until somebody has an address: ``"hosts"``, ``"dns"``,
+            ``"mdns"`` (names under ``.local``), ``"llmnr"`` (single labels), and what you add, a :class:`NameSystem`.
+        encrypted_dns: ask the encrypted name servers that a network offers (RFC 9463) before its others.
+        ssl_context: whom to trust for both; None for the system's trust store. It checks certificates and names.
         record: is called with the time and the facts of each step, before they are applied; ``trimif watch --json``
             writes them down so that they can be replayed.
 
@@ -278,12 +302,13 @@ async def open_mif(
     """
     # what works on a real host is imported when there is one to work on: it would double the cost of `import trimif`
     from trimif._connect import connect
-    from trimif._names import translate
+    from trimif._names import NameService
     from trimif._sources._host import host_sources
 
     core = Core(secrets.token_hex(3), grouping_named(grouping))
     sources = host_sources(link, tuple(static), tuple(Path(each) for each in lease_directories), tuple(ask_dhcp))
-    mif = Mif(core, sources, record, translate=translate, connect=connect)
+    names = NameService(name_systems, encrypted=encrypted_dns, ssl_context=ssl_context)
+    mif = Mif(core, sources, record, names=names, connect=connect)
     async with run_element(mif):
         if additional_information:
             await mif._fetch(ssl_context)

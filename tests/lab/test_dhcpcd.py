@@ -217,7 +217,7 @@ async def open_mif(link: Pair) -> AsyncIterator[Mif]:
     """A MIF that hears the kernel and dhcpcd, and nobody else."""
     nobody = SimulatedHost()
     sources: list[Source] = [source_of(link, files=False), NetlinkSource()]
-    mif = Mif(Core("dhcpcd"), sources, translate=nobody.translate, connect=nobody.connect)
+    mif = Mif(Core("dhcpcd"), sources, names=nobody, connect=nobody.connect)
     async with run_element(mif):
         yield mif
 

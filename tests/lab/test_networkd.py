@@ -277,7 +277,7 @@ async def test_announced_from_bound_to_released(lab: Lab, private_host: PrivateH
     nobody = SimulatedHost()
     networkd = Networkd(private_host, uplinks=UPLINKS, vpn=VPN)
     sources: list[Source] = [NetlinkSource(), NetworkdSource(networkd.directory, bus.address)]
-    mif = Mif(Core("networkd"), sources, translate=nobody.translate, connect=nobody.connect)
+    mif = Mif(Core("networkd"), sources, names=nobody, connect=nobody.connect)
     async with run_element(mif), open_program(mif) as program:
         ipv4, ipv6 = await program.domain("up-a/ipv4"), await program.domain("up-a/ipv6")
         await program.when(lambda: Information.SEARCH_DOMAINS in data_of(mif, "up-a/ipv6", ElementType.RA))

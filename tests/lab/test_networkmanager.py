@@ -325,7 +325,7 @@ async def test_hanging_it_delays_nobody(
 
 async def test_what_a_program_is_told(lab: Lab, manager: NetworkManager, source: NetworkManagerSource) -> None:
     nobody = SimulatedHost()
-    mif = Mif(Core("networkmanager"), [source, NetlinkSource()], translate=nobody.translate, connect=nobody.connect)
+    mif = Mif(Core("networkmanager"), [source, NetlinkSource()], names=nobody, connect=nobody.connect)
     async with run_element(mif), open_program(mif) as program:
         interface = program.interfaces()["up-b"]
         manager.connect("up-b")

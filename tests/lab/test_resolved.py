@@ -134,7 +134,7 @@ async def test_root_reads_its_files_where_there_is_no_bus(private_host: PrivateH
 async def test_the_tunnels_domain_has_its_name_servers(resolved: Resolved, source: ResolvedSource) -> None:
     """Through the MIF: a VPN told resolved; each server belongs to the domain of its family."""
     nobody = SimulatedHost()
-    mif = Mif(Core("vpn"), [NetlinkSource(), source], translate=nobody.translate, connect=nobody.connect)
+    mif = Mif(Core("vpn"), [NetlinkSource(), source], names=nobody, connect=nobody.connect)
     async with run_element(mif), open_program(mif) as program:
         ipv4, ipv6 = await program.domain("vpn0/ipv4"), await program.domain("vpn0/ipv6")
         assert Information.DNS_SERVERS not in data_of(mif, "vpn0/ipv4", ElementType.STATIC)

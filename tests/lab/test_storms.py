@@ -123,7 +123,7 @@ async def open_mif(receive_buffer: int) -> AsyncIterator[Mif]:
     """A MIF that hears the kernel with a receive buffer of so many octets, and nobody else."""
     nobody = SimulatedHost()
     source = NetlinkSource(receive_buffer)
-    mif = Mif(Core("storm"), [source], translate=nobody.translate, connect=nobody.connect)
+    mif = Mif(Core("storm"), [source], names=nobody, connect=nobody.connect)
     async with run_element(mif):
         yield mif
 

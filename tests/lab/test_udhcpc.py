@@ -123,7 +123,7 @@ async def open_mif(link: Pair) -> AsyncIterator[Mif]:
     """A MIF that hears the kernel and udhcpc's hook, and nobody else."""
     nobody = SimulatedHost()
     sources: list[Source] = [source_of(link), NetlinkSource()]
-    mif = Mif(Core("udhcpc"), sources, translate=nobody.translate, connect=nobody.connect)
+    mif = Mif(Core("udhcpc"), sources, names=nobody, connect=nobody.connect)
     async with run_element(mif):
         yield mif
 

@@ -7,6 +7,7 @@ import signal
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 import trio
@@ -18,7 +19,7 @@ from trimif._core import Core
 from trimif._errors import MalformedInput
 from trimif._facts import Fact, Limitation, LinkGone
 from trimif._mif import run_element
-from trimif._model import DomainView, IPAddress, TranslationOutcome
+from trimif._model import TranslationOutcome
 from trimif._sources import Report, SourceStatistics
 from trimif.testing import FIGURE_2, Peer, SimulatedHost, open_simulated_mif
 from trimif.testing._simulated_facts import link
@@ -229,19 +230,14 @@ def test_static_configuration_names_what_is_wrong() -> None:
 
 
 async def test_malformed_answers_of_name_servers_are_counted() -> None:
-    async def translate(
-        view: DomainView,
-        name: str,
-        tell: Callable[[IPAddress], None],
-        *,
-        note_malformed: Callable[[MalformedInput], None],
-    ) -> TranslationOutcome:
-        note_malformed(MalformedInput("rubbish"))
-        await trio.lowlevel.checkpoint()
-        return TranslationOutcome.TIMED_OUT
+    class HostOfRubbish(SimulatedHost):
+        async def translate(self, *_: Any, note_malformed: Callable[[MalformedInput], None], **__: Any) -> Any:
+            note_malformed(MalformedInput("rubbish"))
+            await trio.lowlevel.checkpoint()
+            return TranslationOutcome.TIMED_OUT
 
-    host = SimulatedHost(initial=FIGURE_2)
-    mif = Mif(Core("sim"), [host], translate=translate, connect=host.connect)
+    host = HostOfRubbish(initial=FIGURE_2)
+    mif = Mif(Core("sim"), [host], names=host, connect=host.connect)
     async with run_element(mif), mif.open_subscriber() as subscriber:
         subscriber.post(TranslateName(learn_domains(subscriber)["eth0/ipv4"], "a.example", 1))
         await subscriber.receive()
@@ -265,7 +261,7 @@ async def test_what_is_recorded_replays_into_the_same_host() -> None:
         Core("sim"),
         [host],
         lambda now, facts: recorded.append((now, facts)),
-        translate=host.translate,
+        names=host,
         connect=host.connect,
     )
     async with run_element(mif):

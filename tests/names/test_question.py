@@ -29,7 +29,7 @@ from trimif._names._question import (
     read_name,
     read_reply,
 )
-from trimif._names._translate import candidate_names
+from trimif._names._selection import candidate_names
 
 NAME = dns.name.from_text("www.example.org.")
 

@@ -11,10 +11,11 @@ import pytest
 import trio
 
 from trimif._model import DomainView, IPAddress, TranslationOutcome
-from trimif._names import translate
 from trimif.testing._capture import Capture
 from trimif.testing._namespaces import Namespace
 from trimif.testing._uplinks import ROUTERS, TwoUplinks, open_two_uplinks
+
+from .translating import translate
 
 pytestmark = pytest.mark.lab
 

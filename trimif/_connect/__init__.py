@@ -2,6 +2,7 @@
 
 from trimif._connect._attempt import Attempt as Attempt
 from trimif._connect._connect import connect as connect
+from trimif._connect._ordering import order_destinations as order_destinations
 from trimif._connect._path import check_path as check_path
 from trimif._connect._path import possible_attempts as possible_attempts
 from trimif._connect._selection import order_sources as order_sources

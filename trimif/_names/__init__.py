@@ -1,3 +1,3 @@
-"""Translate Name: names to addresses, inside one provisioning domain (draft 3.5.16)."""
+"""Name translation inside one provisioning domain: hosts file, DNS, multicast DNS, LLMNR, and what a program adds."""
 
-from trimif._names._translate import translate as translate
+from trimif._names._service import NameService as NameService

@@ -36,8 +36,8 @@ class Asked:
 
     @property
     def name(self) -> str:
-        """What was asked for, with the trailing dot."""
-        return self.query.question[0].name.to_text()
+        """What was asked for, in lower case, with the trailing dot."""
+        return self.query.question[0].name.to_text().lower()
 
     @property
     def rest(self) -> str:

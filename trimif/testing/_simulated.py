@@ -110,7 +110,7 @@ async def open_simulated_mif(
         record: as for `trimif.open_mif`.
     """
     core = Core(host._next_mif_name(), grouping_named(grouping))
-    mif = Mif(core, [host], record, translate=host.translate, connect=host.connect)
+    mif = Mif(core, [host], record, names=host, connect=host.connect)
     try:
         async with run_element(mif):
             yield mif

@@ -13,7 +13,8 @@ from ipaddress import ip_address
 import trio
 
 from trimif._errors import MalformedInput
-from trimif._model import DomainView, IPAddress, NotConnectedReason, TranslationOutcome
+from trimif._information import NameServerSaid
+from trimif._model import DomainId, DomainView, IPAddress, NotConnectedReason, TranslationOutcome
 from trimif.testing._peer import Peer
 
 __all__ = ["SimulatedNetworks"]
@@ -95,13 +96,25 @@ class SimulatedNetworks:
         name: str,
         tell: Callable[[IPAddress], None],
         *,
+        systems: Sequence[str] | None,
+        note: Callable[[NameServerSaid], None],
         note_malformed: Callable[[MalformedInput], None],
     ) -> TranslationOutcome:
-        """Tell the addresses when their time comes."""
+        """Tell the addresses when their time comes. There is one name system, whatever is asked for."""
+        began = trio.current_time()
         try:
-            return await self._translate(view, (view.name, _canonical(name)), tell)
+            outcome = await self._translate(view, (view.name, _canonical(name)), tell)
+            server = next(iter(view.dns_servers), None)
+            note(NameServerSaid("simulated", server, name, outcome.value, trio.current_time() - began))
+            return outcome
         finally:
             self.unwound.append(f"lookup of {name} in {view.name}")
+
+    def check_systems(self, systems: Sequence[str]) -> None:
+        """Any name system may be asked for."""
+
+    def forget(self, domain: DomainId) -> None:
+        """Nothing is remembered."""
 
     async def _translate(
         self, view: DomainView, key: tuple[str, str], tell: Callable[[IPAddress], None]
