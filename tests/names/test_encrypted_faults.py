@@ -159,6 +159,25 @@ async def test_no_tls(
     nursery.cancel_scope.cancel()
 
 
+async def test_closed_while_it_opens(nursery: trio.Nursery) -> None:
+    [listener] = await trio.open_tcp_listeners(0, host=str(HERE))
+    nursery.start_soon(trio.serve_listeners, _silent, [listener])
+    port = listener.socket.getsockname()[1]
+    session = open_session(port)
+
+    async def ask() -> None:
+        with pytest.raises(ConnectionAbortedError, match="the session is closed"):
+            await session.ask(question("a"), no_malformed)
+
+    async with trio.open_nursery() as asking:
+        for _ in range(3):
+            asking.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        session.close()
+    assert clients_of(port) == 0
+    nursery.cancel_scope.cancel()
+
+
 async def test_nobody_listens() -> None:
     async with open_world() as world:
         session = open_session(world.port + 1 if world.port < 65535 else 1)
