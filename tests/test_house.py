@@ -37,7 +37,7 @@ LAYERS = """
     cli
 """
 FORBIDDEN_IN_PURE_CODE = {"asyncio", "pyroute2", "select", "selectors", "socket", "threading", "time", "trio"}
-IMPORTED_WHEN_USED = ["cyclopts", "dns", "httpcore2", "jeepney", "pyroute2", "rich", "trio_asyncio"]
+IMPORTED_WHEN_USED = ["cyclopts", "dns", "h11", "h2", "httpcore2", "jeepney", "pyroute2", "rich", "trio_asyncio"]
 IMPORT_COST = 1.5  # times `import trio`
 
 

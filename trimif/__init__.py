@@ -78,9 +78,10 @@ from trimif._model import (
     NotConnectedReason,
     Origin,
     Route,
+    SourceAddress,
     TranslationOutcome,
 )
-from trimif._name_systems import NameSystem
+from trimif._name_systems import AddressInfo, NameSystem
 from trimif._owners import Interface, ProvisioningDomain
 from trimif._policy import Policy
 from trimif._resolving import ResolvedAddress
@@ -91,6 +92,7 @@ from trimif._views import Mif, open_mif
 
 __all__ = [
     "AddressAnnouncement",
+    "AddressInfo",
     "AnnounceAddress",
     "AnnounceConfigurationElement",
     "AnnounceInterfaces",
@@ -155,6 +157,7 @@ __all__ = [
     "ResolvedAddress",
     "Route",
     "Snapshot",
+    "SourceAddress",
     "SourceStatistics",
     "StaticConfiguration",
     "StopAnnouncingAddress",

@@ -1,13 +1,19 @@
-"""What a program may add to the ways in which trimif finds the addresses of a name."""
+"""What name translation shares with programs: what they may add to it, and what `getaddrinfo` gives."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from trimif._model import DomainView, IPAddress, TranslationOutcome
 
-__all__ = ["NameSystem", "Tell"]
+__all__ = ["AddressInfo", "NameSystem", "Tell"]
+
+AddressInfo: TypeAlias = tuple[
+    socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int] | tuple[str, int, int, int]
+]
+"""Family, type, protocol, canonical name, socket address: as :func:`socket.getaddrinfo` gives them."""
 
 Tell: TypeAlias = Callable[[IPAddress], None]
 """Is called with each address as soon as it is known."""

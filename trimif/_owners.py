@@ -48,12 +48,12 @@ from trimif._model import (
     IPAddress,
     NotConnectedReason,
 )
+from trimif._name_systems import AddressInfo
 from trimif._scopes import Scope
 from trimif._subscriber import Subscriber
 from trimif._subscriptions import Subscription, Translation
 
 if TYPE_CHECKING:
-    from trimif._names._getaddrinfo import AddressInfo
     from trimif._registry import Registry
 
 __all__ = ["Interface", "ProvisioningDomain"]
@@ -251,7 +251,7 @@ class ProvisioningDomain(Owner[ProvisioningDomainAnnouncement]):
 
     @property
     def interface_index(self) -> int:
-        """The kernel's index of its interface: what sockets of the domain are bound to; 0 if it is gone."""
+        """The kernel's index of its interface, what sockets of the domain are bound to; 0 if it is gone."""
         view = self._registry.view_of(self.id)
         return 0 if view is None else view.index
 

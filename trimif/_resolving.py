@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import trio
 from attrs import frozen
 
 from trimif._errors import DomainGone
 from trimif._model import IPAddress, Value
+from trimif._name_systems import AddressInfo
 from trimif._owners import ProvisioningDomain
-
-if TYPE_CHECKING:
-    from trimif._names._getaddrinfo import AddressInfo
 
 __all__ = ["ResolvedAddress", "domains_for", "getaddrinfo_in", "resolve_in_all"]
 

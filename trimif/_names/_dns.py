@@ -161,6 +161,8 @@ class DomainDns:
     async def _ask_servers(self, name: Name, family: Family, notes: Notes) -> Answer:
         """Encrypted servers first, if there are any; the plain ones if those are of no use."""
         answer: Answer = None
+        for session in self._sessions.values():
+            session.close_if_idle(trio.current_time())
         if self._encrypted and self.view.encrypted_dns:
             ways = [way for way in choose(self.view.encrypted_dns, protocols_spoken()) if way.server.addresses]
             answer = await self._ask_in_round(name, family, ways, notes)

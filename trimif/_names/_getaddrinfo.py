@@ -5,16 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address
-from typing import TypeAlias
 
 from trimif._model import IPAddress
+from trimif._name_systems import AddressInfo
 
-__all__ = ["AddressInfo", "address_infos", "literal", "port_number", "wildcards"]
-
-AddressInfo: TypeAlias = tuple[
-    socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int] | tuple[str, int, int, int]
-]
-"""Family, type, protocol, canonical name, socket address: as :func:`socket.getaddrinfo` gives them."""
+__all__ = ["address_infos", "literal", "port_number", "wildcards"]
 
 PROTOCOLS = {socket.SOCK_STREAM: socket.IPPROTO_TCP, socket.SOCK_DGRAM: socket.IPPROTO_UDP}
 NAMES = {socket.IPPROTO_TCP: "tcp", socket.IPPROTO_UDP: "udp"}
