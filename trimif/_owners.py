@@ -257,9 +257,11 @@ class ProvisioningDomain(Owner[ProvisioningDomainAnnouncement]):
 
     @property
     def split_domains(self) -> tuple[str, ...]:
-        """Domains whose names are to be asked here; without trailing dot."""
-        view = self._registry.view_of(self.id)
-        return () if view is None else view.split_domains
+        """Domains whose names are to be asked here alone, by the host's managers' word; without trailing dot.
+
+        What a network claims by itself does not count: it could draw the names of another to itself.
+        """
+        return self._registry.data_of(self.id, ElementType.STATIC, Information.SPLIT_DOMAINS) or ()
 
     @property
     def usable(self) -> bool:

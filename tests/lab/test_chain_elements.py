@@ -212,9 +212,9 @@ async def test_router_advertisements_whose_lifetimes_run_out(lab: Lab, on_host: 
         ends = data_of(mif, "up-b/ipv6", RA)[Information.VALID_UNTIL]
         for left, information in ((2, Information.DNS_SERVERS), (1, Information.ROUTERS)):
             await program.when(partial(_says_no_more, mif, information))
-            assert abs(trio.current_time() - (ends - left)) < 0.3
+            assert abs(trio.current_time() - (ends - left)) < 0.8
         await program.until(NoProvisioningDomainAnnouncement, domain=domain)
-        assert abs(trio.current_time() - ends) < 0.3
+        assert abs(trio.current_time() - ends) < 0.8
         assert program.news[-3:] == [
             NoAddressAnnouncement(domain, IPv6Address("2001:db8:b::ff:fe00:b02")),
             NoConfigurationElementAnnouncement(domain, RA),
@@ -253,5 +253,5 @@ async def test_an_address_ends_on_time(lab: Lab, on_host: Namespace) -> None:
         told = await program.until(AddressAnnouncement, domain=domain, address=address)
         assert told.preferred_until < told.valid_until < math.inf
         await program.until(NoAddressAnnouncement, domain=domain, address=address)
-        assert abs(trio.current_time() - told.valid_until) < 0.2
+        assert abs(trio.current_time() - told.valid_until) < 0.8
         assert program.addresses("vpn0/ipv4") == {"198.51.100.130"}

@@ -144,7 +144,7 @@ async def test_without_a_domain_it_fails_at_once(lab: Lab, on_host: Namespace) -
             before = trio.current_time()
             with pytest.raises(OSError, match="no provisioning domain is usable"):
                 await dial(mif, host, 80)
-            assert trio.current_time() - before < 0.2
+            assert trio.current_time() - before < 0.8
         async with trio.open_nursery() as nursery:
             nursery.start_soon(mif.wait_domain)
             await trio.testing.wait_all_tasks_blocked()

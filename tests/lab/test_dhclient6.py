@@ -161,7 +161,7 @@ async def test_a_lease_whose_server_is_gone_ends_on_time(link: Link, on_host: No
         await program.until(NoConfigurationElementAnnouncement, domain=domain, element=DHCPV6)
         # A renewal may have been written just before the server was killed; the last lease in the file counts.
         (last,) = parse_leases((link.directory / "dhclient6.eth0.leases").read_text(), datetime.timestamp)
-        assert abs(time.time() - last.valid_until) < 0.2
+        assert abs(time.time() - last.valid_until) < 0.8
         await program.until(NoProvisioningDomainAnnouncement, domain=domain)
         assert "released" not in (link.directory / "dhclient6.eth0.leases").read_text()
         async with running(DhclientSource([link.directory])) as dhclient:
