@@ -242,10 +242,7 @@ class ProvisioningDomain(Owner[ProvisioningDomainAnnouncement]):
 
     @property
     def metered(self) -> bool | None:
-        """Whether traffic costs money, by the domain's own word (RFC 8801), else by what is known of its interface.
-
-        None if nobody says.
-        """
+        """Whether traffic costs money, by the domain's word (RFC 8801), else its interface's; None if nobody says."""
         told = self._registry.data_of(self.id, ElementType.PVD, Information.METERED)
         return self.interface.details.metered if told is None else told
 
