@@ -101,6 +101,15 @@ async def test_resolve_asks_each_network(leases: str) -> None:
     ]
 
 
+async def test_resolve_says_who_was_asked() -> None:
+    arguments = ("--domain", "wa0/ipv6", "--servers", "--system", "dns", "--wait", "10")
+    process = await run_beside("resolve", HOST_NAME, *arguments)
+    assert (process.returncode, process.stderr) == (0, "")
+    kinds = {line.split(",")[1].split()[1].rstrip(":") for line in process.stdout.splitlines() if "dns server" in line}
+    assert kinds == {"A", "AAAA"}
+    assert "hosts" not in process.stdout
+
+
 async def test_resolve_in_one_domain_and_what_nobody_knows(leases: str) -> None:
     one = await run_beside("resolve", HOST_NAME, "--domain", "wa0/ipv6", "--wait", "10")
     assert (one.returncode, len(one.stdout.splitlines())) == (0, 1)
