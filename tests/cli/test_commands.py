@@ -101,7 +101,7 @@ async def test_resolve_asks_each_network(leases: str) -> None:
     ]
 
 
-async def test_resolve_says_who_was_asked() -> None:
+async def test_resolve_says_who_was_asked(leases: str) -> None:
     arguments = ("--domain", "wa0/ipv6", "--servers", "--system", "dns", "--wait", "10")
     process = await run_beside("resolve", HOST_NAME, *arguments)
     assert (process.returncode, process.stderr) == (0, "")
