@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from benchmarks._announce import announce
 from benchmarks._latency import latency
+from benchmarks._names import names
 from benchmarks._rate import rate
 from benchmarks._saturation import fan_out, saturation
 from benchmarks._table import HEADING, Line
@@ -19,6 +20,7 @@ COMPARISONS: dict[str, Callable[[], Iterator[Line]]] = {
     "fan-out": fan_out,
     "announce": announce,
     "teardown": teardown,
+    "names": names,
 }
 
 
