@@ -11,7 +11,7 @@ import trio
 import trio.testing
 from attrs import evolve
 
-from trimif._information import NameServerSaid
+from trimif._information import EncryptedDnsServer, NameServerSaid
 from trimif._model import DomainView, IPAddress, TranslationOutcome
 from trimif._name_systems import Tell
 from trimif._names import NameService
@@ -266,3 +266,13 @@ async def test_torn_down_in_the_middle_nothing_is_asked_elsewhere(
         nursery.cancel_scope.cancel("the domain is gone")
     assert net.capture_b.dns_queries(name="drop.example")
     assert not net.capture_a.dns_queries()
+
+
+async def test_plain_servers_are_asked_when_the_encrypted_ones_fail(view: DomainView, server: FaultyServer) -> None:
+    """Nothing listens at the port of DNS over TLS: TCP says so."""
+    encrypted = EncryptedDnsServer(1, "dns.example", (ip_address(SERVERS[0]),), ("dot",))
+    asker = Asker()
+    assert await asker.ask(evolve(view, encrypted_dns=(encrypted,)), "ok.example") is ANSWERED
+    assert set(asker.told) == set(TRUE)
+    assert "dns.example over" in asker.said[0].said
+    assert asker.said[-1].said == "answered"
