@@ -145,8 +145,10 @@ class StaticConfiguration(Value):
         interface: the interface's name.
         dns_servers: in the order in which they are to be asked; text is converted.
         search_domains: a trailing dot is dropped.
+        split_domains: names in them are asked of these servers, and nowhere else; a trailing dot is dropped.
     """
 
     interface: str = field(validator=instance_of(str))
     dns_servers: tuple[IPAddress, ...] = field(default=(), converter=_addresses)
     search_domains: tuple[str, ...] = field(default=(), converter=_names)
+    split_domains: tuple[str, ...] = field(default=(), converter=_names)

@@ -8,7 +8,7 @@ not asked: they would tell of another network's names, and learn that they exist
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import trio
 from attrs import frozen
@@ -37,15 +37,20 @@ class ResolvedAddress(Value):
         return await self.domain.connect(self.address, port)
 
 
-def domains_for(name: str, domains: Iterable[ProvisioningDomain]) -> list[ProvisioningDomain]:
-    """The domains to ask for a name: those that claim it most precisely, else all."""
+def domains_for(
+    name: str, domains: Iterable[ProvisioningDomain], admits: Callable[[ProvisioningDomain], bool]
+) -> list[ProvisioningDomain]:
+    """The domains to ask for a name: those that claim it most precisely, else all that are admitted.
+
+    One that claims it need not be admitted: a split tunnel has no default route, and knows its names all the same.
+    """
     from trimif._names._question import read_name
     from trimif._names._selection import covers
 
     read = read_name(name)
     claims = {domain: 0 if read is None else covers(domain.split_domains, read) for domain in domains}
     longest = max(claims.values(), default=0)
-    return [domain for domain, claim in claims.items() if claim == longest]
+    return [domain for domain, claim in claims.items() if (claim == longest if longest else admits(domain))]
 
 
 async def resolve_in_all(name: str, domains: Sequence[ProvisioningDomain]) -> tuple[ResolvedAddress, ...]:

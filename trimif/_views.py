@@ -110,7 +110,7 @@ class Mif(MifElement):
         """The addresses of a name in all domains that can be used, each bearing the domain that it is good in.
 
         Where a domain claims the name (`ProvisioningDomain.split_domains`), only those that claim it most precisely
-        are asked.
+        are asked, be they usable for all else or not.
 
         Returns:
             By domain, the best one first (`Policy`); those of one domain in the order of RFC 6724.
@@ -119,8 +119,9 @@ class Mif(MifElement):
             socket.gaierror: no domain has an address for it; the text says what each of them said.
             ValueError: it is no name.
         """
-        domains = sorted(filter(Policy().admits, self._registry.domains()), key=Policy().rank)
-        return await resolve_in_all(name, domains_for(name, domains))
+        policy = Policy()
+        domains = sorted(self._registry.domains(), key=policy.rank)
+        return await resolve_in_all(name, domains_for(name, domains, policy.admits))
 
     async def wait_domain(self, policy: Policy | None = None) -> ProvisioningDomain:
         """Wait until some domain is usable: it has an address and knows a router, and is no loopback.

@@ -36,10 +36,12 @@ def contributions_of_people(scene: Scene, unclaimed: list[HeldAddress]) -> Itera
         if known is not None:
             origin = Origin("static")
             servers = of_family(known.fact.dns_servers, family)
-            put_in(data, ((Information.DNS_SERVERS, servers),), Datum(None, origin, known.received))
-            put_in(
-                data, ((Information.SEARCH_DOMAINS, known.fact.search_domains),), Datum(None, origin, known.received)
+            told = (
+                (Information.DNS_SERVERS, servers),
+                (Information.SEARCH_DOMAINS, known.fact.search_domains),
+                (Information.SPLIT_DOMAINS, known.fact.split_domains),
             )
+            put_in(data, told, Datum(None, origin, known.received))
         if held:
             _put_configurations(scene, data, family)
             _put_kernel(scene, data, family, held)

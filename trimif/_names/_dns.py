@@ -110,10 +110,30 @@ class DomainDns:
         async def ask(family: Family) -> None:
             outcomes.append(_report(await self._follow(name, family, notes), tell))
 
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(ask, Family.IPV6)
-            nursery.start_soon(ask, Family.IPV4)
+        unknown = []
+        for family in (Family.IPV6, Family.IPV4):  # what is remembered costs no task
+            known, answer = self._remember(name, family)
+            if known:
+                outcomes.append(_report(answer, tell))
+            else:
+                unknown.append(family)
+        if unknown:
+            async with trio.open_nursery() as nursery:
+                for family in unknown:
+                    nursery.start_soon(ask, family)
         return _together(outcomes)
+
+    def _remember(self, name: Name, family: Family) -> tuple[bool, Answer]:
+        """Whether a question need not be asked, aliases followed; and the answer."""
+        now = trio.current_time()
+        for _ in range(ALIASES + 1):
+            cached = self._cache.get(_wire(name), family, now)
+            if cached is None:
+                return False, None
+            if not isinstance(cached.answer, Alias):
+                return True, cached.answer
+            name = cached.answer.name
+        return False, None
 
     async def find_nat64(
         self, note: Callable[[NameServerSaid], None], note_malformed: Callable[[MalformedInput], None]
@@ -138,7 +158,7 @@ class DomainDns:
     async def _reply(self, name: Name, family: Family, notes: Notes) -> Answer:
         """An answer to one question, from memory if it still holds."""
         await trio.lowlevel.checkpoint()
-        wire = (name.canonicalize().to_wire()) or b""
+        wire = _wire(name)
         cached = self._cache.get(wire, family, trio.current_time())
         if cached is not None:
             return cached.answer
@@ -206,6 +226,11 @@ class DomainDns:
         if way not in self._sessions:
             self._sessions[way] = EncryptedSession(self.view, way, (), self._ssl_context)
         return self._sessions[way]
+
+
+def _wire(name: Name) -> bytes:
+    """What the cache knows a name by: names compare without regard to case (RFC 4343)."""
+    return name.canonicalize().to_wire() or b""
 
 
 def _servers_of(view: DomainView) -> tuple[object, ...]:
