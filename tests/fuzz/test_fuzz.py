@@ -20,8 +20,8 @@ from .mutations import cuts
 from .parser import Parser
 from .parsers import PARSERS, WRITERS
 
-MUTATIONS = 300
-CUTS = 80
+MUTATIONS = 150
+CUTS = 40
 ATTACK_OCTETS = 4096
 MEMORY_OF_FINDINGS = 64
 """Octets for one of input. Most values are larger than their octets, but what is refused has none."""

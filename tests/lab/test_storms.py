@@ -236,6 +236,12 @@ async def settle(host: Namespace, mif: Mif, followers: Sequence[Follower]) -> No
 
 # ---------------------------------------------------------------- the storms
 
+each_weather = pytest.mark.parametrize(
+    ("receive_buffer", "count"),
+    [(DEFAULT_BUFFER_OCTETS, 1), (RECEIVE_BUFFER_OCTETS, 10), (DEFAULT_BUFFER_OCTETS, 100)],
+)
+"""The kernel's buffer, and how many subscribers listen."""
+
 
 def changes_of_addresses() -> list[str]:
     """Half of the addresses come and go, of the others the lifetimes change."""
@@ -253,8 +259,7 @@ def changes_of_addresses() -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize("count", [1, 10, 100])
-@pytest.mark.parametrize("receive_buffer", [DEFAULT_BUFFER_OCTETS, RECEIVE_BUFFER_OCTETS])
+@each_weather
 async def test_addresses_come_and_go(host: Namespace, receive_buffer: int, count: int) -> None:
     statistics = await weather(host, receive_buffer, count, changes_of_addresses())
     if receive_buffer == DEFAULT_BUFFER_OCTETS:
@@ -262,8 +267,7 @@ async def test_addresses_come_and_go(host: Namespace, receive_buffer: int, count
     assert statistics.resynchronisations > (statistics.overruns > 0)
 
 
-@pytest.mark.parametrize("count", [1, 10, 100])
-@pytest.mark.parametrize("receive_buffer", [DEFAULT_BUFFER_OCTETS, RECEIVE_BUFFER_OCTETS])
+@each_weather
 async def test_links_are_deleted_and_made_again_under_the_same_name(
     host: Namespace, receive_buffer: int, count: int
 ) -> None:
@@ -277,8 +281,7 @@ async def test_links_are_deleted_and_made_again_under_the_same_name(
     await weather(host, receive_buffer, count, again * 40)
 
 
-@pytest.mark.parametrize("count", [1, 10, 100])
-@pytest.mark.parametrize("receive_buffer", [DEFAULT_BUFFER_OCTETS, RECEIVE_BUFFER_OCTETS])
+@each_weather
 async def test_two_interfaces_swap_their_names(host: Namespace, receive_buffer: int, count: int) -> None:
     swap = ["link set up0 name up9", "link set up1 name up0", "link set up9 name up1"]
     await weather(host, receive_buffer, count, swap * 301)
