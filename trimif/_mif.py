@@ -365,9 +365,12 @@ def _check_size(name: str, value: Any) -> None:
 @asynccontextmanager
 async def run_element(element: MifElement) -> AsyncIterator[None]:
     """Run a MIF for the length of the block. Leaving it ends everything, leaf first; a lone exception leaves bare."""
-    async with open_scope_tree("trimif") as root:
-        try:
-            await element._start(root)
-            yield
-        finally:
-            element._close()
+    try:
+        async with open_scope_tree("trimif") as root:
+            try:
+                await element._start(root)
+                yield
+            finally:
+                element._close()
+    finally:
+        element._names.forget_all()  # only now: no lookup runs any more that could open a connection

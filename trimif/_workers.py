@@ -28,6 +28,10 @@ class Names(Protocol):
         """The domain is gone, and with it all that is remembered of its names. Never blocks."""
         ...
 
+    def forget_all(self) -> None:
+        """The MIF is closed, and nothing is translated any more. Never blocks."""
+        ...
+
     async def translate(
         self,
         view: DomainView,

@@ -281,3 +281,16 @@ async def test_subscribers_are_independent() -> None:
         with pytest.raises(trio.WouldBlock):
             other.receive_nowait()
         assert mif.statistics().subscribers == 2
+
+
+async def test_what_is_remembered_of_names_ends_with_the_mif_after_the_last_lookup() -> None:
+    class HostWithMemory(SimulatedHost):
+        def forget_all(self) -> None:
+            self.unwound.append("memory")
+
+    host = HostWithMemory(initial=FIGURE_2)
+    async with open_simulated_mif(host) as mif, mif.open_subscriber() as subscriber:
+        subscriber.post(TranslateName(learn_domains(subscriber)["eth0/ipv4"], "a.example", 1))
+        await trio.testing.wait_all_tasks_blocked()
+    assert host.unwound[0] == "lookup of a.example in eth0/ipv4"
+    assert host.unwound[-1] == "memory"

@@ -234,7 +234,9 @@ def _wire(name: Name) -> bytes:
 
 
 def _servers_of(view: DomainView) -> tuple[object, ...]:
-    return view.index, view.dns_servers, view.dns_selection, view.encrypted_dns
+    """Whom to ask, and whence where connections are kept: they end with the address that they come from."""
+    own = tuple(each.address for each in view.addresses) if view.encrypted_dns else ()
+    return view.index, view.dns_servers, view.dns_selection, view.encrypted_dns, own
 
 
 def _report(answer: Answer, tell: Callable[[IPAddress], None]) -> TranslationOutcome:

@@ -86,6 +86,11 @@ class NameService:
         if dns is not None:
             dns.close()
 
+    def forget_all(self) -> None:
+        """The MIF is closed: so are the connections to encrypted servers. Never blocks."""
+        for domain in list(self._domains):
+            self.forget(domain)
+
     async def translate(
         self,
         view: DomainView,

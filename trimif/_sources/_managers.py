@@ -7,6 +7,7 @@ reported; the directories above are followed, so that one which comes later is n
 
 from __future__ import annotations
 
+import abc
 import math
 import socket
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ def interface_name(index: int) -> str | None:
         return None
 
 
-class ManagerSource:
+class ManagerSource(abc.ABC):
     """Looks at a manager whenever there is a sign; derived classes know how.
 
     Args:
@@ -90,9 +91,9 @@ class ManagerSource:
         remedy = "raise fs.inotify.max_user_instances and fs.inotify.max_user_watches"
         return Limitation(self._name, f"changes: {error.strerror}", remedy)
 
+    @abc.abstractmethod
     async def _look(self, report: Report) -> None:
         """Find out what there is now, and tell it. Has a checkpoint."""
-        raise NotImplementedError
 
     # ---------------------------------------------------------------- for derived classes
 

@@ -116,6 +116,9 @@ class SimulatedNetworks:
     def forget(self, domain: DomainId) -> None:
         """Nothing is remembered."""
 
+    def forget_all(self) -> None:
+        """Nothing is remembered."""
+
     async def _translate(
         self, view: DomainView, key: tuple[str, str], tell: Callable[[IPAddress], None]
     ) -> TranslationOutcome:
